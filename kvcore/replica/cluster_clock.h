@@ -10,10 +10,10 @@ namespace conclave::replica {
 
 // The time on which leases live: it stands in every log entry and runs only while somebody leads.
 //
-// A leader goes on from the last stamp in its log, by the monotonic time that it has led since; so what
-// remained of a lease at a leader's death remains under the next one. A stall longer than an election timeout
-// (the process was stopped, the machine slept) is not counted in full: others may have led in between, and a
-// lease must never expire early.
+// A leader goes on from the last stamp in its log, by the monotonic time that it has led since; so
+// what remained of a lease at a leader's death remains under the next one. A stall longer than an
+// election timeout (the process was stopped, the machine slept) is not counted in full: others may
+// have led in between, and a lease must never expire early.
 //
 // Caveat: late by the time in which nobody led, never early.
 class ClusterClock {
@@ -29,7 +29,8 @@ class ClusterClock {
   }
   void stop_leading() { leading_ = false; }
 
-  // Lets the time since the last call pass. Called at least once a tick, so that only stalls are longer.
+  // Lets the time since the last call pass. Called at least once a tick, so that only stalls are
+  // longer.
   void advance(Instant now) {
     if (!leading_ || now <= last_seen_) return;
     stamp_ns_ += std::min(now - last_seen_, stall_limit_).count();
