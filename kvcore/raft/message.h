@@ -31,7 +31,7 @@ enum class MessageKind : std::uint8_t {
 struct SnapshotMetadata {
   Index index = 0;
   Term term = 0;
-  ConfigState config;
+  ConfigState config = {};
 
   friend bool operator==(const SnapshotMetadata&, const SnapshotMetadata&) = default;
 };
@@ -51,8 +51,8 @@ struct Message {
   Index log_index = 0;
   Term log_term = 0;  // append, vote, pre_vote; rejected append_response: the term at reject_hint
 
-  std::vector<Entry> entries;  // append
-  Index commit = 0;            // append, heartbeat
+  std::vector<Entry> entries = {};  // append
+  Index commit = 0;                 // append, heartbeat
 
   bool rejected = false;  // append_response, vote_response, pre_vote_response
   // append_response: at or below this index the follower's log may match.
@@ -62,9 +62,9 @@ struct Message {
 
   // heartbeat, heartbeat_response: the round of leadership confirmation that is answered by it.
   std::uint64_t round = 0;
-  std::string context;  // read_index, read_index_response: the caller's own
+  std::string context = {};  // read_index, read_index_response: the caller's own
 
-  std::optional<SnapshotMetadata> snapshot;  // snapshot
+  std::optional<SnapshotMetadata> snapshot = {};  // snapshot
 
   friend bool operator==(const Message&, const Message&) = default;
 };

@@ -48,7 +48,7 @@ struct Options {
 struct InitialState {
   HardState hard_state;
   ConfigState config;          // as of `applied`
-  LogPosition compacted;       // the entry before `entries`; {0, 0} for a log from its beginning
+  LogPosition compacted = {};  // the entry before `entries`; {0, 0} for a log from its beginning
   std::vector<Entry> entries;  // everything on disk above `compacted`
   Index applied = 0;           // what the state machine has; at least compacted.index
 };
@@ -187,10 +187,11 @@ class Node {
   // One change at a time: refused while an earlier one is not applied.
   Result<LogPosition, Refusal> propose_config_change(const ConfigChange& change);
 
-  // To be called for every committed entry of kind config_change, in order, as it is applied.
-  // Returns the configuration from there on. A change that does not fit (only possible if proposers
-  // went around propose_config_change) changes nothing, the same everywhere.
-  const ConfigState& apply_config_change(const ConfigChange& change);
+  // To be called for every committed entry of kind config_change, in order, as it is applied, with
+  // the entry's index. Returns the configuration from there on. A change that does not fit (two
+  // leaders may each have proposed one) changes nothing, the same everywhere. An index that a
+  // snapshot has overtaken is ignored.
+  const ConfigState& apply_config_change(Index index, const ConfigChange& change);
 
   // Asks at which index a read is linearizable; the answer is a Ready::read_states with `context`.
   // On a follower, the question goes to the leader. An answer may never come (a lost message, a new
@@ -278,7 +279,6 @@ class Node {
   void handle_heartbeat_response(const Message& message);
   LogPosition append_own(std::vector<Entry> entries);
   bool try_commit();
-  void advance_commit(Index index);
   bool send_append(NodeId to, bool even_if_empty = true);
   bool send_snapshot(NodeId to);
   void broadcast_append();
@@ -294,7 +294,7 @@ class Node {
   void handle_heartbeat(const Message& message);
   void handle_snapshot(const Message& message);
   bool restore(const SnapshotMetadata& snapshot);
-  void append_from_leader(std::vector<Entry> entries, Index previous);
+  void append_from_leader(std::vector<Entry> entries);
 
   // membership.cc
   void switch_config(ConfigState config);
@@ -308,6 +308,7 @@ class Node {
   Random random_;
   Log log_;
   ConfigState config_;
+  Index config_index_ = 0;      // of the entry or snapshot that config_ is from
   ConfigState applied_config_;  // as of log_.applied(); what a snapshot message names
 
   HardState hard_state_;  // its commit is log_.committed(); see hard_state()
