@@ -43,35 +43,38 @@ struct TimeToLive {
   std::vector<std::string> keys;  // sorted; empty unless asked for
 };
 
-// A change to the stored leases; goes to the leases table in the batch that carries the applied index.
+// A change to the stored leases; goes to the leases table in the batch that carries the applied
+// index.
 struct RecordWrite {
   std::string key;                   // the id, 8 bytes, big-endian
   std::optional<std::string> value;  // absent: erase
 };
 
-// The leases, as replicated state: grant, renew, revoke and expire are log entries, so that a lease's
-// remaining time survives leader changes and restarts.
+// The leases, as replicated state: grant, renew, revoke and expire are log entries, so that a
+// lease's remaining time survives leader changes and restarts.
 //
-// Caveat: every time here is *cluster time* in milliseconds, the stamp of the log entry being applied (or,
-// for questions asked outside apply, the owner's reckoning of it). No clock is read. It never goes back.
+// Caveat: every time here is *cluster time* in milliseconds, the stamp of the log entry being
+// applied (or, for questions asked outside apply, the owner's reckoning of it). No clock is read.
+// It never goes back.
 //
-// A lease ends only by revoke() or expire(), never by the mere passing of time: until its expire entry is
-// applied it can still be renewed. Since expire() checks each lease against its own expiry, a renewal that
-// came first in the log always wins, and a leader that was deposed can end nothing.
+// A lease ends only by revoke() or expire(), never by the mere passing of time: until its expire
+// entry is applied it can still be renewed. Since expire() checks each lease against its own
+// expiry, a renewal that came first in the log always wins, and a leader that was deposed can end
+// nothing.
 //
-// Deterministic; not thread-safe; does not block. The keys of a lease are not stored with it: they are in
-// the key-value records, and attach() is called for each of them after a start.
+// Deterministic; not thread-safe; does not block. The keys of a lease are not stored with it: they
+// are in the key-value records, and attach() is called for each of them after a start.
 class Lessor {
  public:
-  // Below kMinTtlS (0 and negative too), kMinTtlS is granted. `id` must not be 0: the server draws one
-  // before it proposes. Refusals: lease_ttl_too_large, lease_exists.
+  // Below kMinTtlS (0 and negative too), kMinTtlS is granted. `id` must not be 0: the server draws
+  // one before it proposes. Refusals: lease_ttl_too_large, lease_exists.
   api::Reply<Granted> grant(std::int64_t id, std::int64_t ttl_s, std::int64_t now_ms);
   // One answer for each id, in their order.
   std::vector<Renewed> renew(std::span<const std::int64_t> ids, std::int64_t now_ms);
   // The lease is gone; the caller deletes its keys, in one revision. Refusals: lease_not_found.
   api::Reply<Revoked> revoke(std::int64_t id);
-  // Ends those of `ids` whose expiry is at or before `now_ms`; the others, and unknown ones, stay as they
-  // are. In the order of `ids`.
+  // Ends those of `ids` whose expiry is at or before `now_ms`; the others, and unknown ones, stay
+  // as they are. In the order of `ids`.
   std::vector<Revoked> expire(std::span<const std::int64_t> ids, std::int64_t now_ms);
 
   // Nothing happens for a lease that does not exist, nor for a key that is (not) attached already.
@@ -84,8 +87,8 @@ class Lessor {
   std::optional<TimeToLive> time_to_live(std::int64_t id, bool with_keys,
                                          std::int64_t now_ms) const;
   std::vector<std::int64_t> ids_by_expiry() const;
-  // At most `max` leases whose expiry is at or before `now_ms`, the longest overdue first: what the leader
-  // proposes to expire.
+  // At most `max` leases whose expiry is at or before `now_ms`, the longest overdue first: what the
+  // leader proposes to expire.
   std::vector<std::int64_t> due(std::int64_t now_ms, std::size_t max) const;
   std::optional<std::int64_t> next_expiry_ms() const;
 

@@ -8,8 +8,8 @@
 
 namespace conclave::mvcc {
 
-// All changes of one revision, in the order of their sub revisions. Never changed once made, and shared by
-// every watcher that is given it.
+// All changes of one revision, in the order of their sub revisions. Never changed once made, and
+// shared by every watcher that is given it.
 //
 // prev_kv is not in it: few ask for it, and it costs a read. Store::value_before() finds it.
 struct RevisionEvents {

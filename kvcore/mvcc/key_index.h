@@ -13,8 +13,8 @@
 
 namespace conclave::mvcc {
 
-// The keys that a request names: one key, [begin, end), or everything from begin on. The wire writes the
-// last as the end "\0". The views must outlive it.
+// The keys that a request names: one key, [begin, end), or everything from begin on. The wire
+// writes the last as the end "\0". The views must outlive it.
 class KeyRange {
  public:
   KeyRange(std::string_view key, std::string_view range_end)
@@ -50,11 +50,11 @@ struct KeyVersion {
   bool is_deletion() const { return version == 0; }
 };
 
-// Which revisions every key has: the live state and the history since the last compaction, so that counting,
-// keys-only reads, compares and most sorts never touch a value.
+// Which revisions every key has: the live state and the history since the last compaction, so that
+// counting, keys-only reads, compares and most sorts never touch a value.
 //
-// A key costs about 120 bytes besides its own, and each older version 48 until it is compacted away.
-// Not thread-safe.
+// A key costs about 120 bytes besides its own, and each older version 48 until it is compacted
+// away. Not thread-safe.
 class KeyIndex {
  public:
   // A key's newest version, the lease of that one, and the older ones, oldest first.
@@ -63,7 +63,8 @@ class KeyIndex {
     std::int64_t lease = 0;
     std::unique_ptr<std::vector<KeyVersion>> history;
 
-    // The newest version of at most main revision `revision`; null if there is none or it is a deletion.
+    // The newest version of at most main revision `revision`; null if there is none or it is a
+    // deletion.
     const KeyVersion* at(std::int64_t revision) const;
   };
 
@@ -72,8 +73,8 @@ class KeyIndex {
   // The version that a reader at `revision` sees, or null.
   const KeyVersion* find(std::string_view key, std::int64_t revision) const;
 
-  // Calls visit(std::string_view key, const Entry&) in key order until it returns false. `visit` must not
-  // change the index.
+  // Calls visit(std::string_view key, const Entry&) in key order until it returns false. `visit`
+  // must not change the index.
   template <class Visit>
   void visit(const KeyRange& range, Visit&& visit) const {
     for (auto it = entries_.lower_bound(range.begin()); it != entries_.end(); ++it) {
@@ -103,19 +104,22 @@ class KeyIndex {
 
  private:
   using Entries = std::map<std::string, Entry, std::less<>>;
-  // When a version can go: once the compact revision has reached `due`. Nodes of a std::map stay where they
-  // are, and one is erased only with the removal of the deletion that is its last version, which no other
-  // removal of that key can follow.
-  struct Removal {
-    std::int64_t due;
+  // Nodes of a std::map stay where they are. One is erased only with the removal of the deletion
+  // that is its last version, when no other removal of that key is left.
+  struct Superseded {
+    std::int64_t due;  // the successor's main revision; the version can go once that is compacted
+    Entries::iterator entry;
+  };
+  struct Deletion {
+    Revision revision;  // can go once a later main revision is compacted
     Entries::iterator entry;
   };
 
-  void prune(Entry& entry, std::int64_t compacted, std::vector<Removed>& removed);
+  static void prune(Entry& entry, std::int64_t compacted, std::vector<Removed>& removed);
 
   Entries entries_;
-  std::deque<Removal> superseded_;  // due when the successor was made
-  std::deque<Removal> deletions_;   // due one revision after they were made
+  std::deque<Superseded> superseded_;  // ascending
+  std::deque<Deletion> deletions_;     // ascending
 };
 
 }  // namespace conclave::mvcc

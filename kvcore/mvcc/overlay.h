@@ -14,8 +14,8 @@
 
 namespace conclave::mvcc {
 
-// The writes that the storage has not committed yet, readable by revision: batches that are on their way, in
-// order, and the pending one. The bytes are kept once, in the batch itself.
+// The writes that the storage has not committed yet, readable by revision: batches that are on
+// their way, in order, and the pending one. The bytes are kept once, in the batch itself.
 //
 // Not thread-safe; a batch handed out is not changed any more.
 class Overlay {
@@ -32,7 +32,8 @@ class Overlay {
   std::shared_ptr<const Batch> take();  // null if the pending batch is empty
   void committed();                     // the oldest batch taken
 
-  // The serialized KeyValue at `revision`, if it is here. Valid until the next change of this object.
+  // The serialized KeyValue at `revision`, if it is here. Valid until the next change of this
+  // object.
   std::optional<std::string_view> find(Revision revision) const;
 
   // The oldest main revision that has a record here; everything below it is in the storage.

@@ -8,8 +8,8 @@
 
 namespace conclave::mvcc {
 
-// A point in the store's history. Every applied request that changes anything is one `main`; the changes
-// that it makes are numbered by `sub` from 0, in the order in which they were made.
+// A point in the store's history. Every applied request that changes anything is one `main`; the
+// changes that it makes are numbered by `sub` from 0, in the order in which they were made.
 //
 // The empty store is at main 1, so the first change is 2.
 struct Revision {
@@ -23,8 +23,8 @@ struct Revision {
 //
 //   record-key = main "_" sub [ "t" ]      ; main and sub: 8 bytes, big-endian; "t": a deletion
 //
-// Byte order is revision order. The record's value is a serialized mvccpb.KeyValue; a deletion's has only
-// the key.
+// Byte order is revision order. The record's value is a serialized mvccpb.KeyValue; a deletion's
+// has only the key.
 std::string record_key(Revision revision, bool deletion);
 
 struct RecordKey {

@@ -7,8 +7,8 @@
 
 namespace conclave::mvcc {
 
-// What can be said about a request without knowing the state; asked before it is proposed, so that no entry
-// that can never succeed reaches the log. Pure functions, any thread.
+// What can be said about a request without knowing the state; asked before it is proposed, so that
+// no entry that can never succeed reaches the log. Pure functions, any thread.
 
 inline constexpr std::size_t kMaxTxnOperations = 128;
 
@@ -18,10 +18,11 @@ api::Reply<void> validate(const etcdserverpb::RangeRequest& request);
 api::Reply<void> validate(const etcdserverpb::PutRequest& request);
 // Refusals: empty_key.
 api::Reply<void> validate(const etcdserverpb::DeleteRangeRequest& request);
-// Refusals: those of its operations; key_not_found (an operation without a request); too_many_operations:
-// more than `max_operations` compares, or operations in a branch, where a nested transaction may only have
-// what the longest list of its parent leaves; duplicate_key: a key put twice, or put and deleted. The two
-// branches of one nested transaction exclude each other and may name the same key.
+// Refusals: those of its operations; key_not_found (an operation without a request);
+// too_many_operations: more than `max_operations` compares, or operations in a branch, where a
+// nested transaction may only have what the longest list of its parent leaves; duplicate_key: a key
+// put twice, or put and deleted. The two branches of one nested transaction exclude each other and
+// may name the same key.
 api::Reply<void> validate(const etcdserverpb::TxnRequest& request,
                           std::size_t max_operations = kMaxTxnOperations);
 

@@ -16,7 +16,7 @@ namespace conclave::mvcc {
 
 // What a watcher asked for; the fields of etcdserverpb.WatchCreateRequest.
 struct WatchSpec {
-  std::string key;
+  std::string key;                  // empty: from the first key on, as "\0"
   std::string range_end;            // as in a RangeRequest: empty is one key, "\0" is no end
   std::int64_t start_revision = 0;  // 0 or below: the next change
   bool no_put = false;
@@ -39,7 +39,8 @@ struct WatchDelivery {
   std::vector<WatchPiece> pieces;  // by revision, ascending
   // Of a catch-up all pieces may travel in one response; live ones go one revision a response.
   bool caught_up_from_store = false;
-  // For the response's header: of a catch-up the store's revision; of a live piece take the piece's own.
+  // For the response's header: of a catch-up the store's revision; of a live piece take the piece's
+  // own.
   std::int64_t store_revision = 0;
   // Not 0: the watcher's next revision is compacted; nothing more comes and the watcher is gone.
   std::int64_t compact_revision = 0;
@@ -58,19 +59,21 @@ struct WatchHubOptions {
 
 // Routes every revision's events to the watchers that want them.
 //
-// What a watcher gets is ordered, unique, complete from its start revision on, never a part of a revision,
-// and resumable: a new watcher that starts after the last revision received goes on seamlessly.
+// What a watcher gets is ordered, unique, complete from its start revision on, never a part of a
+// revision, and resumable: a new watcher that starts after the last revision received goes on
+// seamlessly.
 //
-// A watcher that starts in the past, or whose consumer is slow, reads from the store until it has caught up;
-// so a slow consumer costs bounded memory and loses nothing, unless the store is compacted meanwhile: then
-// it is told so. The consumer sets the pace:
+// A watcher that starts in the past, or whose consumer is slow, reads from the store until it has
+// caught up; so a slow consumer costs bounded memory and loses nothing, unless the store is
+// compacted meanwhile: then it is told so. The consumer sets the pace:
 //
 //   hub.notify(applied.events);                          // after every change, in order
-//   for (WatcherId id : hub.take_ready()) …              // these have something; each is named once
-//   WatchDelivery delivery = hub.take(id, 100);          // when its stream can be written
-//   if (delivery.more) …                                 // take again when it can be written again
+//   for (WatcherId id : hub.take_ready()) …              // these have something; each is named
+//   once WatchDelivery delivery = hub.take(id, 100);          // when its stream can be written if
+//   (delivery.more) …                                 // take again when it can be written again
 //
-// Threads: one, the store's. Lifetime: the store must outlive the hub. Blocks only in storage reads.
+// Threads: one, the store's. Lifetime: made after store.load(); the store must outlive the hub.
+// Blocks only in storage reads; if one fails, deliveries are empty and store.failure() says so.
 class WatchHub {
  public:
   explicit WatchHub(const Store& store, WatchHubOptions options = {});
@@ -78,7 +81,8 @@ class WatchHub {
   WatchHub(const WatchHub&) = delete;
   WatchHub& operator=(const WatchHub&) = delete;
 
-  // `id` is the caller's and must be new. The range must not be empty (see empty_range()).
+  // `id` is the caller's and must never have been used before. The range must not be empty (see
+  // empty_range()).
   void add(WatcherId id, WatchSpec spec);
   // False if there is no such watcher. Also after its compacted notice.
   bool remove(WatcherId id);
@@ -94,15 +98,15 @@ class WatchHub {
   // watcher. No such watcher, or nothing for it: an empty delivery.
   WatchDelivery take(WatcherId id, std::size_t max_revisions);
 
-  // The revision up to which the watcher has been given everything; empty while it has something to take,
-  // or waits for a start revision in the future. What a progress notification may say.
+  // The revision up to which the watcher has been given everything; empty while it has something to
+  // take, or waits for a start revision in the future. What a progress notification may say.
   std::optional<std::int64_t> progress_revision(WatcherId id) const;
   const WatchSpec* spec(WatcherId id) const;  // null if there is no such watcher
 
  private:
   struct Watcher;
   void announce(Watcher& watcher);
-  void take_pending(Watcher& watcher, std::size_t max_revisions, WatchDelivery& delivery);
+  static void take_pending(Watcher& watcher, std::size_t max_revisions, WatchDelivery& delivery);
   void catch_up(Watcher& watcher, std::size_t max_revisions, WatchDelivery& delivery);
 
   const Store& store_;
@@ -110,6 +114,8 @@ class WatchHub {
   WatcherIndex index_;
   std::unordered_map<WatcherId, std::unique_ptr<Watcher>> watchers_;
   std::vector<WatcherId> ready_;
+  std::vector<WatcherId> found_;  // of notify(), kept for its memory
+  std::int64_t routed_;  // the last revision that went to the watchers that are not lagging
 };
 
 // No key can be in it: `range_end` is not empty, not "\0", and not above `key`.

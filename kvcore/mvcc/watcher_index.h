@@ -15,9 +15,9 @@ namespace conclave::mvcc {
 
 using WatcherId = std::uint64_t;
 
-// Finds the watchers of a key: single keys by hash, ranges by a tree over their beginnings in which every
-// node knows the farthest end below it (an interval tree; Cormen et al., Introduction to Algorithms,
-// 14.3), balanced as a treap. Watchers of the same range share a node.
+// Finds the watchers of a key: single keys by hash, ranges by a tree over their beginnings in which
+// every node knows the farthest end below it (an interval tree; Cormen et al., Introduction to
+// Algorithms, 14.3), balanced as a treap. Watchers of the same range share a node.
 //
 // Not thread-safe.
 class WatcherIndex {
@@ -36,19 +36,9 @@ class WatcherIndex {
 
  private:
   struct Node;
-  using NodePtr = std::unique_ptr<Node>;
-
-  static void update(Node& node);
-  static NodePtr merge(NodePtr left, NodePtr right);
-  static Node* lookup(Node* node, const KeyRange& range);
-  // Splits into the nodes before (begin, end) and the others.
-  static void split(NodePtr tree, std::string_view begin, std::string_view end, NodePtr& before,
-                    NodePtr& rest);
-  static NodePtr erase(NodePtr tree, std::string_view begin, std::string_view end);
-  static void collect(const Node* node, std::string_view key, std::vector<WatcherId>& found);
 
   std::unordered_map<std::string, std::vector<WatcherId>> single_;
-  NodePtr ranges_;
+  std::unique_ptr<Node> ranges_;
   Random priorities_{0};  // only shapes the tree
 };
 
