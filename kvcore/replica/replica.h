@@ -178,11 +178,14 @@ class Replica {
   bool draining_ = false;
   bool was_leader_ = false;
 
-  // Reads that came before a round of ReadIndex began wait for it; those of a round wait for its
-  // index.
+  // The way of a linearizable read: it waits for the next round of ReadIndex to begin, then for that
+  // round's index, then for the state to be there. A round that got no answer is given up with its
+  // number: its reads begin again in a new one.
   std::vector<WaitingRead> waiting_reads_;
-  std::map<std::string, std::vector<WaitingRead>> reads_in_round_;
-  std::uint64_t next_round_ = 1;
+  std::vector<WaitingRead> reads_in_round_;
+  std::multimap<raft::Index, WaitingRead> confirmed_reads_;
+  std::uint64_t round_ = 0;
+  Instant round_began_{};
 
   // The batch on its way to the store, and what it will have made durable.
   bool batch_out_ = false;

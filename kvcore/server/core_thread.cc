@@ -165,13 +165,12 @@ void CoreThread::run() {
       slots_[slot] = std::move(submission.done);
       replica_->submit(slot, submission.call, now);
     }
+    const auto steady = steady_clock::now();
+    const bool tick_due = steady >= next_tick_;
+    // After a stall, missed ticks are not made up for: time that nobody saw passing elects nobody.
+    if (tick_due) next_tick_ = std::max(next_tick_ + tick_, steady);
     if (failure_) continue;
-    if (const auto steady = steady_clock::now(); steady >= next_tick_) {
-      replica_->tick(now);
-      // After a stall, missed ticks are not made up for: time that nobody saw passing elects
-      // nobody.
-      next_tick_ = std::max(next_tick_ + tick_, steady);
-    }
+    if (tick_due) replica_->tick(now);
     if (stopping_) replica_->flush();
     if (Result<void> processed = replica_->process(now); !processed) fail(processed.error());
     ready_.store(!failure_ && replica_->is_ready(), std::memory_order_release);
