@@ -57,8 +57,8 @@ struct Mark {
 };
 constexpr std::uint64_t kMarkBytes = 56;  // framed and padded
 
-// Appends framed records to `out`; `chain` is the CRC of the record before (of the header for the first) and
-// becomes that of the new one.
+// Appends framed records to `out`; `chain` is the CRC of the record before (of the header for the
+// first) and becomes that of the new one.
 void encode_mark(std::string& out, std::uint64_t segment, std::uint32_t& chain, const Mark& mark);
 void encode_entry(std::string& out, std::uint64_t segment, std::uint32_t& chain,
                   const raft::Entry& entry);
@@ -91,8 +91,8 @@ struct Place {
 std::optional<Place> decode_place(std::string_view body);
 std::optional<Mark> decode_mark(std::string_view body);
 
-// The highest place that any readable mark at or after `from` says was synced. Marks carry a check of their
-// own, so that they are found behind damage, where the chain of CRCs is broken.
+// The highest place that any readable mark at or after `from` says was synced. Marks carry a check
+// of their own, so that they are found behind damage, where the chain of CRCs is broken.
 std::optional<Position> highest_synced_end(std::string_view file, std::uint64_t from,
                                            std::uint64_t segment);
 
