@@ -227,6 +227,34 @@ TEST_F(WatchHubTest, SharesTheEvents) {
   EXPECT_EQ(first.pieces.at(0).events, second.pieces.at(0).events);
 }
 
+TEST_F(WatchHubTest, AppendsPreviousValuesOnRequest) {
+  WatchSpec spec;
+  spec.key = "a";
+  hub.add(1, spec);
+  spec.prev_kv = true;
+  hub.add(2, spec);
+  put("a", "1");
+  put("a", "2");
+  del("a");
+  const auto events_of = [&](WatcherId id) {
+    etcdserverpb::WatchResponse response;
+    for (const WatchPiece& piece : hub.take(id, 10).pieces) {
+      append_events(piece, *hub.spec(id), *store, response);
+    }
+    return response;
+  };
+  auto response = events_of(1);
+  ASSERT_EQ(response.events_size(), 3);
+  EXPECT_FALSE(response.events(1).has_prev_kv());
+  ASSERT_TRUE(store->compact(compaction_request(3)));
+  response = events_of(2);
+  ASSERT_EQ(response.events_size(), 3);
+  EXPECT_FALSE(response.events(0).has_prev_kv());  // it was created
+  EXPECT_FALSE(response.events(1).has_prev_kv());  // revision 2 is compacted
+  EXPECT_EQ(response.events(2).type(), mvccpb::Event::DELETE);
+  EXPECT_EQ(response.events(2).prev_kv().value(), "2");
+}
+
 TEST(EmptyRange, IsNoRangeToWatch) {
   EXPECT_TRUE(empty_range("b", "a"));
   EXPECT_TRUE(empty_range("b", "b"));
