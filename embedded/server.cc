@@ -63,13 +63,17 @@ EmbeddedServer::~EmbeddedServer() {
   if (impl_ != nullptr) impl_->stop();
 }
 
-const std::vector<std::string>& EmbeddedServer::endpoints() const { return impl_->endpoints; }
+const std::vector<std::string>& EmbeddedServer::endpoints() const {
+  return impl_->endpoints;
+}
 
 std::optional<Error> EmbeddedServer::failure() const {
   const std::lock_guard guard(impl_->mutex);
   return impl_->failure;
 }
 
-void EmbeddedServer::stop() { impl_->stop(); }
+void EmbeddedServer::stop() {
+  impl_->stop();
+}
 
 }  // namespace conclave

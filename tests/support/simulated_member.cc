@@ -19,9 +19,9 @@ Result<std::unique_ptr<SimulatedMember>> SimulatedMember::start(wal::Disk& disk,
   options.incarnation = setup.seed;
   if (setup.adjust) setup.adjust(options);
   const Duration tick = options.tick;
-  auto replica = replica::Replica::create(
-      std::move(options), storage, {recovered->hard_state, std::move(recovered->entries)},
-      Random(setup.seed), setup.start);
+  auto replica = replica::Replica::create(std::move(options), storage,
+                                          {recovered->hard_state, std::move(recovered->entries)},
+                                          Random(setup.seed), setup.start);
   if (!replica) return replica.error();
 
   std::unique_ptr<SimulatedMember> member(new SimulatedMember(storage, tick, setup.start));

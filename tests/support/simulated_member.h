@@ -24,8 +24,9 @@ struct Ticket {
   bool acknowledged() const { return answered && !refusal; }
 };
 
-// One member without a thread: the replica, its real log on any Disk and any Storage, on virtual time. What
-// the server's disk threads do happens in step(), in the order in which it would, and can be held back.
+// One member without a thread: the replica, its real log on any Disk and any Storage, on virtual
+// time. What the server's disk threads do happens in step(), in the order in which it would, and
+// can be held back.
 //
 // Lifetime: disk and storage must outlive it. Destroying it is a crash: nothing is flushed.
 class SimulatedMember {
@@ -57,7 +58,7 @@ class SimulatedMember {
   std::shared_ptr<Ticket<Request, Response>> call(Request request) {
     auto ticket = submit<Request, Response>(std::move(request));
     for (int ticks = 0; !ticket->answered && ticks < 100 && step(); ++ticks) {
-      if (!ticket->answered) advance(std::chrono::milliseconds(100));
+      if (!ticket->answered && !advance(std::chrono::milliseconds(100))) break;
     }
     return ticket;
   }

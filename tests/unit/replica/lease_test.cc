@@ -116,7 +116,8 @@ TEST_F(LeaseTest, ARenewalThatCameBeforeTheExpiryWins) {
   grant(5, 2);
   ASSERT_TRUE(member_->put("a", "1", 5)->acknowledged());
   ASSERT_TRUE(member_->advance(milliseconds(1800)));
-  // Both entries wait in the log, the renewal ahead of the expiry that the leader then thinks is due.
+  // Both entries wait in the log, the renewal ahead of the expiry that the leader then thinks is
+  // due.
   member_->hold_log(true);
   LeaseKeepAliveRequest request;
   request.set_id(5);

@@ -178,7 +178,7 @@ TEST_F(ReplicaTest, TheLogIsKeptUntilTheStoreCannotTakeACommitBack) {
 }
 
 TEST_F(ReplicaTest, AFullQuotaRefusesWhatAddsAndAllowsWhatRemoves) {
-  start([](Options& options) { options.quota_bytes = 1; });
+  start([](Options& options) { options.quota_bytes = 0; });
   EXPECT_EQ(member_->put("a", "1")->refusal, Refusal::no_space);
   etcdserverpb::DeleteRangeRequest erase;
   erase.set_key("a");

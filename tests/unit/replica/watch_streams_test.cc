@@ -81,8 +81,7 @@ TEST_F(WatchStreamsTest, IdsAreGivenInOrderAroundThoseThatWereChosen) {
   EXPECT_EQ(responses[2]->watch_id(), 2);
   EXPECT_EQ(responses[3]->watch_id(), -1);
   EXPECT_TRUE(responses[3]->created() && responses[3]->canceled());
-  EXPECT_EQ(responses[3]->cancel_reason(),
-            "mvcc: duplicate watch ID provided on the WatchStream");
+  EXPECT_EQ(responses[3]->cancel_reason(), "mvcc: duplicate watch ID provided on the WatchStream");
 }
 
 TEST_F(WatchStreamsTest, AnEmptyRangeIsCreatedAndCancelled) {
