@@ -1,0 +1,93 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conclave/api/errors.h"
+#include "conclave/api/rpc.pb.h"
+
+namespace conclave::server {
+
+// The server's end of one watch stream: where the responses of all its watchers go.
+class WatchSink {
+ public:
+  virtual ~WatchSink() = default;
+
+  // On the core thread: must not block and must not call back into the stream. Responses are shared
+  // by all the streams that get them; the order of the calls is the order on the wire.
+  virtual void deliver(std::shared_ptr<const etcdserverpb::WatchResponse> response) = 0;
+
+  // The stream is over from the server's side (shutdown, lost leadership of a stream that asked for
+  // one); nothing is delivered after it.
+  virtual void close(api::Refusal reason) = 0;
+};
+
+// The client's end of one watch stream. Calls may come from any thread; each is carried out on the
+// core thread in the order given. Destroying it cancels all watchers of the stream; after the
+// destructor returns a delivery may still be under way, so the sink is kept alive by a shared_ptr.
+class WatchStream {
+ public:
+  virtual ~WatchStream() = default;
+
+  virtual void create(etcdserverpb::WatchCreateRequest request) = 0;
+  virtual void cancel(std::int64_t watch_id) = 0;
+  virtual void request_progress() = 0;
+
+  // Flow control: the core delivers at most kWindow responses that have not been acknowledged; a
+  // client that does not read falls back to catching up from the store instead of filling memory.
+  static constexpr int kWindow = 64;
+  virtual void acknowledge(int count) = 0;
+};
+
+// The seam between a decoded request and whatever carried it. gRPC stands in front of it, the node
+// behind.
+//
+// Threads: calls from any thread; none blocks. `done` runs once, mostly on the core thread: it must
+// not block and must not destroy the handler. Request and response must stay alive and untouched
+// until then.
+//
+// Errors: `done` gets the refusal that the client is told, or nothing for success. A request that
+// was proposed and whose outcome this node cannot know any more ends with Refusal::timeout or
+// leader_changed.
+class RequestHandler {
+ public:
+  using Done = std::function<void(std::optional<api::Refusal>)>;
+
+  virtual ~RequestHandler() = default;
+
+  virtual void range(const etcdserverpb::RangeRequest& request,
+                     etcdserverpb::RangeResponse* response, Done done) = 0;
+  virtual void put(const etcdserverpb::PutRequest& request, etcdserverpb::PutResponse* response,
+                   Done done) = 0;
+  virtual void delete_range(const etcdserverpb::DeleteRangeRequest& request,
+                            etcdserverpb::DeleteRangeResponse* response, Done done) = 0;
+  virtual void txn(const etcdserverpb::TxnRequest& request, etcdserverpb::TxnResponse* response,
+                   Done done) = 0;
+  virtual void compact(const etcdserverpb::CompactionRequest& request,
+                       etcdserverpb::CompactionResponse* response, Done done) = 0;
+
+  virtual void lease_grant(const etcdserverpb::LeaseGrantRequest& request,
+                           etcdserverpb::LeaseGrantResponse* response, Done done) = 0;
+  virtual void lease_revoke(const etcdserverpb::LeaseRevokeRequest& request,
+                            etcdserverpb::LeaseRevokeResponse* response, Done done) = 0;
+  // One message of a LeaseKeepAlive stream; an unknown lease is a success with TTL 0.
+  virtual void lease_keep_alive(const etcdserverpb::LeaseKeepAliveRequest& request,
+                                etcdserverpb::LeaseKeepAliveResponse* response, Done done) = 0;
+  virtual void lease_time_to_live(const etcdserverpb::LeaseTimeToLiveRequest& request,
+                                  etcdserverpb::LeaseTimeToLiveResponse* response, Done done) = 0;
+  virtual void lease_leases(const etcdserverpb::LeaseLeasesRequest& request,
+                            etcdserverpb::LeaseLeasesResponse* response, Done done) = 0;
+
+  virtual void status(const etcdserverpb::StatusRequest& request,
+                      etcdserverpb::StatusResponse* response, Done done) = 0;
+  virtual void member_list(const etcdserverpb::MemberListRequest& request,
+                           etcdserverpb::MemberListResponse* response, Done done) = 0;
+
+  virtual std::unique_ptr<WatchStream> open_watch(std::shared_ptr<WatchSink> sink) = 0;
+};
+
+}  // namespace conclave::server
