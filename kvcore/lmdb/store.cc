@@ -199,8 +199,7 @@ Result<void> Store::Environment::put(MDB_txn* transaction, MDB_cursor* records,
   if (rc != 0) return error_of("cannot write to " + path, rc);
   const std::uint32_t crc = value_crc(write.key, *write.value);
   auto* place = static_cast<char*>(value.mv_data);
-  std::memcpy(place, write.value->data(), write.value->size());
-  std::memcpy(place + write.value->size(), &crc, kCrcBytes);
+  std::memcpy(std::copy(write.value->begin(), write.value->end(), place), &crc, kCrcBytes);
   return {};
 }
 

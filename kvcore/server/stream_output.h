@@ -37,7 +37,6 @@ class StreamOutput {
 
   void pump() {
     std::shared_ptr<const Response> next;
-    grpc::WriteOptions options;
     {
       const std::lock_guard lock(mutex_);
       if (writing_ || finished_) return;
@@ -47,12 +46,12 @@ class StreamOutput {
       } else {
         writing_ = true;
         next = queue_.front();
-        // Responses that wait together leave in one system call.
-        if (queue_.size() > 1) options.set_buffer_hint();
       }
     }
+    // No buffer hint: with it gRPC may call a write done only when a later one follows, and the later
+    // one waits for that.
     if (next) {
-      reactor_->StartWrite(next.get(), options);
+      reactor_->StartWrite(next.get());
     } else {
       reactor_->Finish(*ending_);
     }

@@ -146,7 +146,8 @@ void DiskModel::power_cut(Random& random, std::uint64_t sector_bytes) {
   // Some cuts keep all or nothing of a sector's writes, which random choice seldom does for many
   // sectors.
   const std::uint64_t mood = random.below(4);
-  for (auto& [file, content] : files_) {
+  for (auto& named : files_) {
+    Content& content = named.second;
     struct Sector {
       std::uint64_t touched = 0;
       std::uint64_t kept_least = 0;
