@@ -193,10 +193,11 @@ class Node {
   Result<LogPosition, Refusal> propose_config_change(const ConfigChange& change);
 
   // To be called for every committed entry of kind config_change, in order, as it is applied, with
-  // the entry's index. Returns the configuration from there on. A change that does not fit (two
-  // leaders may each have proposed one) changes nothing, the same everywhere. An index that a
-  // snapshot has overtaken is ignored.
-  const ConfigState& apply_config_change(Index index, const ConfigChange& change);
+  // the entry's index. Returns the configuration from there on: store it with the state of that
+  // index. A change that does not fit (two leaders may each have proposed one) changes nothing, the
+  // same everywhere. Nothing is returned if a snapshot has overtaken the index; drop the entry,
+  // too.
+  std::optional<ConfigState> apply_config_change(Index index, const ConfigChange& change);
 
   // Asks at which index a read is linearizable; the answer is a Ready::read_states with `context`.
   // On a follower, the question goes to the leader. An answer may never come (a lost message, a new

@@ -179,16 +179,17 @@ void SimulatedGroup::apply_some(Member& member, std::size_t count) {
     member.to_apply.pop_front();
     if (entry.index <= member.applied) continue;
     if (entry.index != member.applied + 1) fail("an entry is missing in what is applied");
-    const auto [known, first] = history_.emplace(entry.index, entry);
-    if (!first && known->second != entry) {
+    if (history_.emplace(entry.index, entry).first->second != entry) {
       fail("two nodes apply different entries at " + std::to_string(entry.index));
     }
     if (entry.kind == EntryKind::config_change) {
       const auto change = decode_config_change(entry.payload);
-      const ConfigState config = member.node->apply_config_change(entry.index, *change);
-      if (first) {
-        configs_[entry.index] = config;
-      } else if (configs_.at(entry.index) != config) {
+      const auto config = member.node->apply_config_change(entry.index, *change);
+      if (!config) {
+        member.to_apply.clear();
+        return;
+      }
+      if (configs_.emplace(entry.index, *config).first->second != *config) {
         fail("two nodes have different configurations after " + std::to_string(entry.index));
       }
     }
