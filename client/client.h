@@ -12,22 +12,13 @@
 
 #include "conclave/base/result.h"
 #include "conclave/client/store.h"
+#include "conclave/client/tls_options.h"
 #include "conclave/client/types.h"
 
 namespace conclave {
 
 class TxnBuilder;
 class Watcher;
-
-// Files in PEM form. Used for endpoints that begin with "https://", and, once any file is named
-// here, for those that begin with neither "http://" nor "https://".
-struct TlsOptions {
-  std::string ca_file{};    // whom to trust; empty: what the system trusts
-  std::string cert_file{};  // this client's certificate and key, both or neither
-  std::string key_file{};
-  std::string
-      server_name;  // the name expected in the server's certificate, if not the endpoint's host
-};
 
 struct ClientOptions {
   // "host:port", "http://host:port" or "https://host:port"; the first is tried first.
@@ -63,7 +54,8 @@ struct CallOptions {
 // handed over, or to a read; to a mutation under way it gives Errc::unknown_outcome.
 //
 // Lifetime: destroying the client ends its watches and drops what is under way; it must outlive
-// every Watcher, Session, and blocking call. Moving it moves them along.
+// every Watcher, Session, and blocking call. Moving it moves them
+// along, but not a TxnBuilder or a RawClient, which point at the Client object.
 //
 //   Result<Client> client = Client::connect({.endpoints = {"10.0.0.1:2379", "10.0.0.2:2379"}});
 //   if (!client) return client.error();
