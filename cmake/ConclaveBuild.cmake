@@ -12,6 +12,8 @@ endif()
 # Release keeps no assert(), but CONCLAVE_CHECK stays on in every build.
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1 -DNDEBUG")
 
+set(CONCLAVE_PEERS_DIR ${CMAKE_BINARY_DIR}/peers/usr/bin CACHE PATH
+    "where etcd and etcdctl lie, which tests and benchmarks compare with")
 set(CONCLAVE_SANITIZE "" CACHE STRING "address (with undefined), thread, or empty")
 if(CONCLAVE_SANITIZE STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -86,6 +88,9 @@ function(conclave_test name)
   add_test(NAME ${name} COMMAND ${name})
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 120)
+  endif()
+  if(tsan IN_LIST TEST_LABELS)
+    set_property(GLOBAL APPEND PROPERTY CONCLAVE_TSAN_TESTS ${name})
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${TEST_TIMEOUT} LABELS "${TEST_LABELS}")
 endfunction()

@@ -5,10 +5,14 @@ namespace conclave::api {
 RefusalText text_of(Refusal refusal) {
   using enum StatusCode;
   switch (refusal) {
-    case Refusal::empty_key: return {invalid_argument, "etcdserver: key is not provided"};
-    case Refusal::key_not_found: return {invalid_argument, "etcdserver: key not found"};
-    case Refusal::value_provided: return {invalid_argument, "etcdserver: value is provided"};
-    case Refusal::lease_provided: return {invalid_argument, "etcdserver: lease is provided"};
+    case Refusal::empty_key:
+      return {invalid_argument, "etcdserver: key is not provided"};
+    case Refusal::key_not_found:
+      return {invalid_argument, "etcdserver: key not found"};
+    case Refusal::value_provided:
+      return {invalid_argument, "etcdserver: value is provided"};
+    case Refusal::lease_provided:
+      return {invalid_argument, "etcdserver: lease is provided"};
     case Refusal::too_many_operations:
       return {invalid_argument, "etcdserver: too many operations in txn request"};
     case Refusal::duplicate_key:
@@ -21,25 +25,36 @@ RefusalText text_of(Refusal refusal) {
       return {resource_exhausted, "etcdserver: mvcc: database space exceeded"};
     case Refusal::invalid_sort_option:
       return {invalid_argument, "etcdserver: invalid sort option"};
-    case Refusal::lease_not_found: return {not_found, "etcdserver: requested lease not found"};
+    case Refusal::lease_not_found:
+      return {not_found, "etcdserver: requested lease not found"};
     case Refusal::lease_exists:
       return {failed_precondition, "etcdserver: lease already exists"};
-    case Refusal::lease_ttl_too_large: return {out_of_range, "etcdserver: too large lease TTL"};
+    case Refusal::lease_ttl_too_large:
+      return {out_of_range, "etcdserver: too large lease TTL"};
     case Refusal::request_too_large:
       return {invalid_argument, "etcdserver: request is too large"};
     case Refusal::too_many_requests:
       return {resource_exhausted, "etcdserver: too many requests"};
-    case Refusal::timeout: return {unavailable, "etcdserver: request timed out"};
-    case Refusal::no_leader: return {unavailable, "etcdserver: no leader"};
-    case Refusal::not_leader: return {failed_precondition, "etcdserver: not leader"};
-    case Refusal::leader_changed: return {unavailable, "etcdserver: leader changed"};
-    case Refusal::stopped: return {unavailable, "etcdserver: server stopped"};
-    case Refusal::corrupt: return {data_loss, "etcdserver: corrupt cluster"};
-    case Refusal::member_not_found: return {not_found, "etcdserver: member not found"};
+    case Refusal::timeout:
+      return {unavailable, "etcdserver: request timed out"};
+    case Refusal::no_leader:
+      return {unavailable, "etcdserver: no leader"};
+    case Refusal::not_leader:
+      return {failed_precondition, "etcdserver: not leader"};
+    case Refusal::leader_changed:
+      return {unavailable, "etcdserver: leader changed"};
+    case Refusal::stopped:
+      return {unavailable, "etcdserver: server stopped"};
+    case Refusal::corrupt:
+      return {data_loss, "etcdserver: corrupt cluster"};
+    case Refusal::member_not_found:
+      return {not_found, "etcdserver: member not found"};
     case Refusal::member_urls_invalid:
       return {invalid_argument, "etcdserver: given member URLs are invalid"};
-    case Refusal::unhealthy: return {unavailable, "etcdserver: unhealthy cluster"};
-    case Refusal::watch_canceled: return {cancelled, "etcdserver: watch canceled"};
+    case Refusal::unhealthy:
+      return {unavailable, "etcdserver: unhealthy cluster"};
+    case Refusal::watch_canceled:
+      return {cancelled, "etcdserver: watch canceled"};
   }
   return {unknown, "etcdserver: unknown refusal"};
 }

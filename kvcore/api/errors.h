@@ -7,13 +7,13 @@
 
 namespace conclave::api {
 
-// Every refusal that the server can give to a client. etcd's clients match on the message text, so text and
-// gRPC code stand together in one table (errors.cc) and nowhere else.
+// Every refusal that the server can give to a client. etcd's clients match on the message text, so
+// text and gRPC code stand together in one table (errors.cc) and nowhere else.
 enum class Refusal : std::uint8_t {
   empty_key,
-  key_not_found,       // ignore_value or ignore_lease on an absent key; an operation without a request
-  value_provided,      // ignore_value together with a value
-  lease_provided,      // ignore_lease together with a lease
+  key_not_found,   // ignore_value or ignore_lease on an absent key; an operation without a request
+  value_provided,  // ignore_value together with a value
+  lease_provided,  // ignore_lease together with a lease
   too_many_operations,
   duplicate_key,
   compacted,

@@ -30,7 +30,8 @@ void append_be(std::string& out, T value) {
   }
 }
 
-// A cursor over bytes that were written with the calls above. Every read says whether there were enough.
+// A cursor over bytes that were written with the calls above. Every read says whether there were
+// enough.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : rest_(bytes) {}
@@ -77,8 +78,8 @@ inline std::string hex(std::uint64_t value) {
   return out;
 }
 
-// The end of the range that holds every key beginning with `prefix`: the prefix with its last byte below
-// 0xff raised by one and cut after it. "\0", which stands for "no end", where there is none.
+// The end of the range that holds every key beginning with `prefix`: the prefix with its last byte
+// below 0xff raised by one and cut after it. "\0", which stands for "no end", where there is none.
 inline std::string prefix_end(std::string_view prefix) {
   std::string end(prefix);
   while (!end.empty()) {

@@ -10,10 +10,10 @@ namespace conclave {
 
 }  // namespace conclave
 
-// For what cannot happen unless this program is wrong: stays on in release. What the world can do (a bad
-// request, a full disk) is a Result instead.
-#define CONCLAVE_CHECK(condition, message)                                           \
-  do {                                                                               \
-    if (!(condition)) [[unlikely]]                                                   \
-      ::conclave::check_failed(__FILE__, __LINE__, #condition, (message));           \
+// For what cannot happen unless this program is wrong: stays on in release. What the world can do
+// (a bad request, a full disk) is a Result instead.
+#define CONCLAVE_CHECK(condition, message)                                 \
+  do {                                                                     \
+    if (!(condition)) [[unlikely]]                                         \
+      ::conclave::check_failed(__FILE__, __LINE__, #condition, (message)); \
   } while (false)

@@ -6,8 +6,8 @@
 namespace conclave {
 
 // Linux's CLOCK_BOOTTIME as a std::chrono clock: it never jumps with the wall clock and, other than
-// std::chrono::steady_clock, goes on while the machine is suspended, so that a lease's validity does not
-// outlive a closed laptop lid.
+// std::chrono::steady_clock, goes on while the machine is suspended, so that a lease's validity
+// does not outlive a closed laptop lid.
 //
 // Only drivers call now(). Everything that decides is given an Instant.
 struct BootClock {

@@ -7,16 +7,18 @@ namespace conclave {
 
 // What went wrong, grouped by what the caller should do about it.
 //
-// The names are part of the interface: code may switch on them. The text that comes with an Error is for
-// people and may change.
+// The names are part of the interface: code may switch on them. The text that comes with an Error
+// is for people and may change.
 enum class Errc {
   // Nothing is held and nothing was changed; ask again if you like.
   would_block = 1,
   timed_out,
   cancelled,
-  // No server, or no leader behind it, could be reached, and the request was surely not carried out.
+  // No server, or no leader behind it, could be reached, and the request was surely not carried
+  // out.
   unavailable,
-  // The request was sent and no answer came: it may have been carried out. Read before you write again.
+  // The request was sent and no answer came: it may have been carried out. Read before you write
+  // again.
   unknown_outcome,
   // What you act upon is yours no more: acquire again, or open a new Session.
   not_held,
@@ -37,7 +39,8 @@ enum class Errc {
 
 std::string_view name_of(Errc code);
 
-// An error code and a sentence for the person who reads it: what failed, on which name or path, what to do.
+// An error code and a sentence for the person who reads it: what failed, on which name or path,
+// what to do.
 struct Error {
   Errc code;
   std::string message;

@@ -5,8 +5,9 @@
 
 namespace conclave {
 
-// A seeded generator: the same seed gives the same numbers on every machine, which std's distributions
-// do not promise. xoshiro256** (Blackman and Vigna, 2018), its state filled by SplitMix64.
+// A seeded generator: the same seed gives the same numbers on every machine, which std's
+// distributions do not promise. xoshiro256** (Blackman and Vigna, 2018), its state filled by
+// SplitMix64.
 //
 // Not for secrets. Not thread-safe: each owner has its own, made from a seed that a driver drew.
 class Random {
@@ -33,8 +34,8 @@ class Random {
     return result;
   }
 
-  // Uniform in [0, bound); bound must be above 0. Lemire's multiply-shift; its bias (under bound/2^64)
-  // does not matter for jitter and simulation.
+  // Uniform in [0, bound); bound must be above 0. Lemire's multiply-shift; its bias (under
+  // bound/2^64) does not matter for jitter and simulation.
   std::uint64_t below(std::uint64_t bound) {
     return static_cast<std::uint64_t>((static_cast<unsigned __int128>(next()) * bound) >> 64);
   }

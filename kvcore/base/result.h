@@ -25,8 +25,8 @@ class Failure : public std::runtime_error {
 
 // A value or the error that stands in its place; a small std::expected.
 //
-// Caveat: operator* and error() on the wrong side end the process (a check that stays on in release);
-// value() throws instead. Test first:
+// Caveat: operator* and error() on the wrong side end the process (a check that stays on in
+// release); value() throws instead. Test first:
 //
 //   Result<Lock> lock = mutex.acquire();
 //   if (!lock) return lock.error();
@@ -39,8 +39,10 @@ class [[nodiscard]] Result {
   using value_type = T;
   using error_type = E;
 
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit on purpose
-  Result(E error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit on purpose
+  Result(T value)
+      : state_(std::in_place_index<0>, std::move(value)) {}  // NOLINT: implicit on purpose
+  Result(E error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit on purpose
 
   bool has_value() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }
@@ -91,7 +93,8 @@ class [[nodiscard]] Result<void, E> {
   using error_type = E;
 
   Result() = default;
-  Result(E error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit on purpose
+  Result(E error)
+      : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit on purpose
 
   bool has_value() const noexcept { return state_.index() == 0; }
   explicit operator bool() const noexcept { return has_value(); }

@@ -14,7 +14,7 @@ namespace conclave::server {
 
 struct NodeOptions {
   std::string name = "default";
-  std::string data_dir;  // made if absent, with mode 0700
+  std::string data_dir;                  // made if absent, with mode 0700
   std::vector<std::string> client_urls;  // what this member advertises
   std::vector<std::string> peer_urls;
   std::string cluster_token = "conclave-cluster";  // with the peer URLs it makes the cluster's id
@@ -25,27 +25,30 @@ struct NodeOptions {
   std::uint64_t max_txn_operations = 128;
   // Automatic compaction: history that is older goes. Zero: none.
   std::chrono::seconds history_retention{300};
+  std::int64_t history_revisions = 0;  // instead of by age: all but the last so many go
+  std::size_t max_waiting_requests = 100000;
   std::uint64_t seed = 0;  // of election jitter and chosen lease ids; 0: drawn from the system
 };
 
-// One running member: the replica object on a core thread, its log on a second thread and its store on a
-// third. It listens on nothing; see grpc_front.h for that.
+// One running member: the replica object on a core thread, its log on a second thread and its store
+// on a third. It listens on nothing; see grpc_front.h for that.
 //
 // Lifetime: every request's `done` has run, and every watch sink was closed, when stop() returns.
 //
-// Failure: a failed write or sync stops the node for good (requests end with Refusal::stopped) and calls
-// `on_failure` once with the reason, on a thread of the node; the process lives on.
+// Failure: a failed write or sync stops the node for good (requests end with Refusal::stopped) and
+// calls `on_failure` once with the reason, on a thread of the node; the process lives on.
 class Node : public RequestHandler {
  public:
   using OnFailure = std::function<void(const Error&)>;
 
-  // Blocks until the stored state is loaded. Errors: Errc::io (directory cannot be made or written),
-  // Errc::refused (another process has it open), Errc::corrupt (stored bytes are damaged; nothing was
-  // changed), each with the path and what to do.
+  // Blocks until the stored state is loaded. Errors: Errc::io (directory cannot be made or
+  // written), Errc::refused (another process has it open), Errc::corrupt (stored bytes are damaged;
+  // nothing was changed), each with the path and what to do.
   static Result<std::unique_ptr<Node>> start(NodeOptions options, OnFailure on_failure);
 
-  // Refuses new requests with Refusal::stopped, answers those that were proposed, makes the store and the log
-  // durable, ends the threads. Blocks. Calling it again does nothing; the destructor calls it.
+  // Refuses new requests with Refusal::stopped, answers those that were proposed, makes the store
+  // and the log durable, ends the threads. Blocks. Calling it again does nothing; the destructor
+  // calls it.
   virtual void stop() = 0;
 
   // True once this member knows a leader and has applied an entry of its own term's beginning.

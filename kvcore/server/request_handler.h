@@ -17,18 +17,18 @@ class WatchSink {
  public:
   virtual ~WatchSink() = default;
 
-  // On the core thread: must not block and must not call back into the stream. Responses are shared by all
-  // the streams that get them; the order of the calls is the order on the wire.
+  // On the core thread: must not block and must not call back into the stream. Responses are shared
+  // by all the streams that get them; the order of the calls is the order on the wire.
   virtual void deliver(std::shared_ptr<const etcdserverpb::WatchResponse> response) = 0;
 
-  // The stream is over from the server's side (shutdown, lost leadership of a stream that asked for one);
-  // nothing is delivered after it.
+  // The stream is over from the server's side (shutdown, lost leadership of a stream that asked for
+  // one); nothing is delivered after it.
   virtual void close(api::Refusal reason) = 0;
 };
 
-// The client's end of one watch stream. Calls may come from any thread; each is carried out on the core
-// thread in the order given. Destroying it cancels all watchers of the stream; after the destructor returns
-// a delivery may still be under way, so the sink is kept alive by a shared_ptr.
+// The client's end of one watch stream. Calls may come from any thread; each is carried out on the
+// core thread in the order given. Destroying it cancels all watchers of the stream; after the
+// destructor returns a delivery may still be under way, so the sink is kept alive by a shared_ptr.
 class WatchStream {
  public:
   virtual ~WatchStream() = default;
@@ -37,27 +37,30 @@ class WatchStream {
   virtual void cancel(std::int64_t watch_id) = 0;
   virtual void request_progress() = 0;
 
-  // Flow control: the core delivers at most kWindow responses that have not been acknowledged; a client that
-  // does not read falls back to catching up from the store instead of filling memory.
+  // Flow control: the core delivers at most kWindow responses that have not been acknowledged; a
+  // client that does not read falls back to catching up from the store instead of filling memory.
   static constexpr int kWindow = 64;
   virtual void acknowledge(int count) = 0;
 };
 
-// The seam between a decoded request and whatever carried it. gRPC stands in front of it, the node behind.
+// The seam between a decoded request and whatever carried it. gRPC stands in front of it, the node
+// behind.
 //
-// Threads: calls from any thread; none blocks. `done` runs once, mostly on the core thread: it must not block
-// and must not destroy the handler. Request and response must stay alive and untouched until then.
+// Threads: calls from any thread; none blocks. `done` runs once, mostly on the core thread: it must
+// not block and must not destroy the handler. Request and response must stay alive and untouched
+// until then.
 //
-// Errors: `done` gets the refusal that the client is told, or nothing for success. A request that was
-// proposed and whose outcome this node cannot know any more ends with Refusal::timeout or leader_changed.
+// Errors: `done` gets the refusal that the client is told, or nothing for success. A request that
+// was proposed and whose outcome this node cannot know any more ends with Refusal::timeout or
+// leader_changed.
 class RequestHandler {
  public:
   using Done = std::function<void(std::optional<api::Refusal>)>;
 
   virtual ~RequestHandler() = default;
 
-  virtual void range(const etcdserverpb::RangeRequest& request, etcdserverpb::RangeResponse* response,
-                     Done done) = 0;
+  virtual void range(const etcdserverpb::RangeRequest& request,
+                     etcdserverpb::RangeResponse* response, Done done) = 0;
   virtual void put(const etcdserverpb::PutRequest& request, etcdserverpb::PutResponse* response,
                    Done done) = 0;
   virtual void delete_range(const etcdserverpb::DeleteRangeRequest& request,

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+
+#include "conclave/base/check.h"
+
+namespace conclave::test {
+
+// An empty directory of its own, removed with all that is in it.
+class FreshDirectory {
+ public:
+  FreshDirectory() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "conclave-XXXXXX").string();
+    CONCLAVE_CHECK(::mkdtemp(pattern.data()) != nullptr, "no temporary directory");
+    path_ = pattern;
+  }
+  FreshDirectory(const FreshDirectory&) = delete;
+  FreshDirectory& operator=(const FreshDirectory&) = delete;
+  ~FreshDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+}  // namespace conclave::test
