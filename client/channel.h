@@ -19,7 +19,8 @@ struct CallStatus {
   bool sent = true;
 };
 
-// One bidirectional stream. Destroying it cancels the call; nothing is delivered after that.
+// One bidirectional stream. Destroying it cancels the call; nothing is delivered after that. It may
+// be destroyed from within its own callbacks.
 class Stream {
  public:
   virtual ~Stream() = default;

@@ -12,22 +12,13 @@
 
 #include "conclave/base/result.h"
 #include "conclave/client/store.h"
+#include "conclave/client/tls_options.h"
 #include "conclave/client/types.h"
 
 namespace conclave {
 
 class TxnBuilder;
 class Watcher;
-
-// Files in PEM form. Used for endpoints that begin with "https://", and, once any file is named
-// here, for those that begin with neither "http://" nor "https://".
-struct TlsOptions {
-  std::string ca_file{};    // whom to trust; empty: what the system trusts
-  std::string cert_file{};  // this client's certificate and key, both or neither
-  std::string key_file{};
-  std::string
-      server_name;  // the name expected in the server's certificate, if not the endpoint's host
-};
 
 struct ClientOptions {
   // "host:port", "http://host:port" or "https://host:port"; the first is tried first.

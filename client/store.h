@@ -17,7 +17,7 @@ namespace conclave {
 struct WatchNotice {
   enum class Kind : std::uint8_t {
     created,    // the watch stands; `revision` is the store's at that time
-    events,     // all events of one or more revisions; a revision is never split
+    events,     // all events of one or more revisions, up to `revision`; none is ever split
     progress,   // everything up to `revision` has been delivered
     compacted,  // events were lost before `compact_revision`; the watch has ended: read again
     failed,     // the watch has ended for another reason, in `error`
@@ -25,7 +25,7 @@ struct WatchNotice {
   Kind kind = Kind::events;
   std::int64_t revision = 0;
   std::int64_t compact_revision = 0;
-  std::vector<Event> events;
+  std::vector<Event> events{};
   Error error{};
 };
 
