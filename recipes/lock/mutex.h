@@ -1,11 +1,12 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <stop_token>
 #include <string>
+#include <thread>
 
 #include "conclave/base/clock.h"
 #include "conclave/base/result.h"
@@ -163,7 +164,9 @@ class Mutex {
   MutexOptions options_;
 
   mutable std::mutex mutex_;
-  std::optional<Lock> held_;  // under mutex_
+  // By the thread that locked: a holder that an operator broke and the next one can be here
+  // together.
+  std::map<std::thread::id, Lock> held_;  // under mutex_
 };
 
 }  // namespace conclave

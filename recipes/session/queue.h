@@ -46,6 +46,7 @@ struct Contender {
   std::string key;
   std::string value;  // as it stands in the store
   Fence fence;
+  std::int64_t mod_revision = 0;
   LeaseId lease = 0;
   bool ours = false;  // made by this library; else by etcdctl, Go's concurrency, v3lock …
   std::optional<HolderInfo> info;  // where the value can be read
