@@ -21,7 +21,7 @@ struct EndpointHealth {
   std::string endpoint;
   bool healthy = false;
   Duration took{};
-  std::string error;
+  std::string error{};
 };
 
 struct EndpointHash {
