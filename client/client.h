@@ -54,7 +54,8 @@ struct CallOptions {
 // handed over, or to a read; to a mutation under way it gives Errc::unknown_outcome.
 //
 // Lifetime: destroying the client ends its watches and drops what is under way; it must outlive
-// every Watcher, Session, and blocking call. Moving it moves them along.
+// every Watcher, Session, and blocking call. Moving it moves them
+// along, but not a TxnBuilder or a RawClient, which point at the Client object.
 //
 //   Result<Client> client = Client::connect({.endpoints = {"10.0.0.1:2379", "10.0.0.2:2379"}});
 //   if (!client) return client.error();

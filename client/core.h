@@ -16,9 +16,9 @@
 namespace conclave::client {
 
 struct CoreOptions {
-  std::vector<std::string> endpoints;
+  std::vector<std::string> endpoints{};
   Duration dial_timeout = std::chrono::seconds(2);
-  Credentials credentials;
+  Credentials credentials{};
   std::uint64_t seed = 0;  // of the pauses between attempts
 };
 

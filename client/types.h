@@ -87,9 +87,9 @@ using Op = std::variant<Get, Put, Delete, Txn>;
 //   txn.success.push_back(Put{.key = "job/owner", .value = "me"});
 //   txn.failure.push_back(Get{.key = "job/owner"});
 struct Txn {
-  std::vector<Compare> compares;
-  std::vector<Op> success;
-  std::vector<Op> failure;
+  std::vector<Compare> compares{};
+  std::vector<Op> success{};
+  std::vector<Op> failure{};
 };
 
 // Holds if the key's create revision is `revision`; 0: if the key does not exist.
