@@ -12,6 +12,9 @@ namespace {
 
 namespace options = boost::program_options;
 
+// The library wants a name for what is not a flag; nobody can mean this one.
+constexpr const char* kOperand = " operand";
+
 constexpr Flag kHelp{.name = "help", .letter = 'h', .help = "print this and exit"};
 
 std::string variable_of(std::string_view flag) {
@@ -170,8 +173,9 @@ class Parser {
       if (flag.kind == FlagKind::boolean) value->implicit_value("true");
       description.add_options()(names.c_str(), value);
     }
+    description.add_options()(kOperand, options::value<std::string>());
     options::positional_options_description operands;
-    operands.add("", -1);
+    operands.add(kOperand, -1);
     try {
       using options::command_line_style::allow_guessing;
       using options::command_line_style::unix_style;
@@ -204,6 +208,7 @@ class Parser {
                                  option.value.end());
       return {};
     }
+    if (option.string_key == kOperand) return wrong("unknown flag \"" + option.string_key + "\"");
     const Flag& flag = flag_of(option.string_key);
     const std::string text = option.value.empty() ? "true" : option.value.front();
     if (const auto bad = complaint(flag, text)) {
