@@ -44,7 +44,12 @@ struct Options {
   std::uint64_t max_uncommitted_bytes = 256 << 20;  // above it, proposals are refused; 0: no bound
 };
 
-// What a node starts with. A new group of any size: an empty log, `config` with its first voters.
+// What a node starts with.
+//
+// A new group: its first voters all start with the same `config` of themselves, compacted = {1, 1}
+// and applied = 1, as if from a snapshot at index 1. A node that joins later starts with nothing at
+// all; its leader finds out and sends it a snapshot, with the configuration. (From {0, 0} the log
+// itself would do, and the joining node would never learn of the first voters.)
 struct InitialState {
   HardState hard_state;
   ConfigState config;          // as of `applied`

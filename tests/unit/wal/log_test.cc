@@ -297,5 +297,24 @@ TEST_F(DamagedLogTest, ATornTailIsCutAndOverwritten) {
   EXPECT_EQ(open().entries.back(), entry_at(4, 2));
 }
 
+// The sector of the batch's mark was lost, and its entries were not. The same first entry comes
+// again.
+TEST_F(DamagedLogTest, WhatStoodBehindATornRecordNeverComesBack) {
+  {
+    Recovered recovered = open();
+    append_and_sync(*recovered.log, entries_between(1, 3, 1));
+    append_and_sync(*recovered.log, entries_between(4, 6, 1));
+  }
+  const Result<Recovery> found = read_log(disk_, "/log", std::nullopt);
+  ASSERT_TRUE(found.has_value());
+  disk_.flip_bit("/log/" + segment_name(1), found->last_batch * 8);
+  {
+    Recovered recovered = open();
+    EXPECT_EQ(recovered.entries, entries_between(1, 3, 1));
+    append_and_sync(*recovered.log, entries_between(4, 4, 1));
+  }
+  EXPECT_EQ(open().entries, entries_between(1, 4, 1));
+}
+
 }  // namespace
 }  // namespace conclave::wal
