@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "conclave/base/bytes.h"
@@ -48,6 +49,13 @@ Result<void> write_version(MDB_env* environment, const std::string& path) {
 
 Descriptor::~Descriptor() {
   if (fd_ >= 0) ::close(fd_);
+}
+
+bool disk_is_full(const std::string& path) {
+  constexpr std::uint64_t kPracticallyNothing = 1 << 20;
+  struct statvfs room {};
+  return ::statvfs(path.c_str(), &room) == 0 &&
+         room.f_bavail * std::uint64_t{room.f_frsize} < kPracticallyNothing;
 }
 
 Error error_of(const std::string& what, int rc) {

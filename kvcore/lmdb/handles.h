@@ -45,6 +45,8 @@ class Descriptor {
   int fd_;
 };
 
+// Whether the file system that holds `path` has practically no room left.
+bool disk_is_full(const std::string& path);
 Error error_of(const std::string& what, int rc);                       // LMDB's
 Error system_error(const std::string& what, const std::string& path);  // errno's
 

@@ -223,7 +223,10 @@ Result<void> Store::commit(const mvcc::Batch& batch) {
     return environment_->fail(applied.error());
   }
   if (const int rc = mdb_txn_commit(transaction->release()); rc != 0) {
-    return environment_->fail(error_of("cannot commit to " + environment_->path, rc));
+    // LMDB reports a write that was cut short, which is what a full disk does to it, as EIO.
+    const bool full = rc == ENOSPC || (rc == EIO && disk_is_full(environment_->path));
+    return environment_->fail(
+        error_of("cannot commit to " + environment_->path, full ? ENOSPC : rc));
   }
   return {};
 }

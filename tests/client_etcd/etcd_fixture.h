@@ -18,11 +18,11 @@ namespace conclave {
 class EtcdFixture : public ::testing::Test {
  protected:
   void start(int members, ClientOptions options = {}) {
-    const std::string binary = testing::etcd_binary(CONCLAVE_PEERS_DIR);
+    const std::string binary = test::etcd_binary(CONCLAVE_PEERS_DIR);
     if (binary.empty()) GTEST_SKIP() << "no etcd in " CONCLAVE_PEERS_DIR;
-    cluster_ = std::make_unique<testing::EtcdCluster>(binary, members);
+    cluster_ = std::make_unique<test::EtcdCluster>(binary, members);
     connect(std::move(options));
-    ASSERT_TRUE(testing::wait_until([this] { return client_->get("ready").has_value(); }))
+    ASSERT_TRUE(test::wait_until([this] { return client_->get("ready").has_value(); }))
         << cluster_->log(0);
   }
 
@@ -35,7 +35,7 @@ class EtcdFixture : public ::testing::Test {
 
   Client& client() { return *client_; }
 
-  std::unique_ptr<testing::EtcdCluster> cluster_;
+  std::unique_ptr<test::EtcdCluster> cluster_;
   std::unique_ptr<Client> client_;
 };
 

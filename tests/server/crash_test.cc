@@ -103,7 +103,9 @@ TEST_F(CrashTest, SigtermAnswersWhatIsUnderWayAndExitsWithZero) {
   for (const auto& [key, numbers] : writers.known()) {
     const auto got = client.get(key);
     ASSERT_TRUE(got && (!got->kvs.empty() || numbers.first == 0)) << key;
-    if (numbers.first > 0) EXPECT_GE(std::stoi(got->kvs[0].value), numbers.first) << key;
+    if (numbers.first > 0) {
+      EXPECT_GE(std::stoi(got->kvs[0].value), numbers.first) << key;
+    }
   }
 }
 

@@ -9,7 +9,7 @@
 
 #include "tests/support/process.h"
 
-namespace conclave::testing {
+namespace conclave::test {
 
 // The etcd that CMake's CONCLAVE_PEERS_DIR names, or the environment's CONCLAVE_ETCD_BINARY; "" if
 // there is none.
@@ -74,4 +74,4 @@ class EtcdCluster {
   std::vector<Member> members_;
 };
 
-}  // namespace conclave::testing
+}  // namespace conclave::test

@@ -14,7 +14,7 @@
 
 #include "conclave/server/request_handler.h"
 
-namespace conclave::testing {
+namespace conclave::test {
 
 // A watch stream that notes what it is asked for.
 class PretendWatch : public server::WatchStream {
@@ -226,4 +226,4 @@ class PretendHandler : public server::RequestHandler {
   std::vector<OpenedWatch> watches_;
 };
 
-}  // namespace conclave::testing
+}  // namespace conclave::test

@@ -37,7 +37,7 @@ class FrontTest : public ::testing::Test {
     return context;
   }
 
-  testing::PretendHandler handler_;
+  test::PretendHandler handler_;
   std::unique_ptr<GrpcFront> front_;
   std::shared_ptr<grpc::Channel> channel_;
 };

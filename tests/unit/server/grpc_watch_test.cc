@@ -36,7 +36,7 @@ class WatchTest : public FrontTest {
     pb::WatchResponse response;
     return stream_->Read(&response) ? response.watch_id() : -1;
   }
-  testing::PretendWatch::Notes& notes() { return *opened_->notes; }
+  test::PretendWatch::Notes& notes() { return *opened_->notes; }
   int acknowledged() {
     const std::lock_guard lock(notes().mutex);
     return notes().acknowledged;
@@ -44,7 +44,7 @@ class WatchTest : public FrontTest {
 
   std::unique_ptr<grpc::ClientContext> context_;
   std::unique_ptr<grpc::ClientReaderWriter<pb::WatchRequest, pb::WatchResponse>> stream_;
-  std::optional<testing::PretendHandler::OpenedWatch> opened_;
+  std::optional<test::PretendHandler::OpenedWatch> opened_;
   std::shared_ptr<WatchSink> sink_;
 };
 
