@@ -3,6 +3,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdarg>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -112,6 +113,31 @@ void record_remove(const char* path) {
 
 extern "C" {
 
+int open(const char* path, int flags, ...) {
+  mode_t mode = 0;
+  if ((flags & O_CREAT) != 0) {
+    va_list arguments;
+    va_start(arguments, flags);
+    mode = va_arg(arguments, mode_t);
+    va_end(arguments);
+  }
+  const bool creates = (flags & O_CREAT) != 0 && ::access(path, F_OK) != 0;
+  return recorded(
+      [&] { return static_cast<int>(::syscall(SYS_openat, AT_FDCWD, path, flags, mode)); },
+      [&](int) {
+        if (!creates || !is_watched(path)) return;
+        record({.kind = Kind::create, .path = path, .to = {}, .bytes = {}});
+      });
+}
+
+int open64(const char* path, int flags, ...) {
+  va_list arguments;
+  va_start(arguments, flags);
+  const mode_t mode = (flags & O_CREAT) != 0 ? va_arg(arguments, mode_t) : 0;
+  va_end(arguments);
+  return open(path, flags, mode);
+}
+
 ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
   return recorded(
       [&] { return ::syscall(SYS_pwrite64, fd, bytes, size, offset); },
@@ -219,9 +245,12 @@ std::vector<DiskRecorder::Operation> DiskRecorder::operations() const {
 
 void DiskRecorder::replay(const Operation& operation, DiskModel& model) {
   const std::optional<DiskModel::FileId> known = model.find(operation.path);
-  // A file is seen first when something is done to it.
+  // A file that was there before the recording is seen first when something is done to it.
   const auto file = [&] { return known ? *known : model.create(operation.path); };
   switch (operation.kind) {
+    case Kind::create:
+      (void)file();
+      return;
     case Kind::write:
       model.write(file(), operation.offset, operation.bytes);
       return;

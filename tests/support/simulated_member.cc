@@ -10,7 +10,7 @@ Result<std::unique_ptr<SimulatedMember>> SimulatedMember::start(wal::Disk& disk,
   const Result<raft::Index> applied = replica::StateMachine::stored_index(storage);
   if (!applied) return applied.error();
   setup.log.must_reach = *applied;
-  Result<wal::Recovered> recovered = wal::Log::open(disk, "member/log", setup.log);
+  Result<wal::Recovered> recovered = wal::Log::open(disk, setup.log_directory, setup.log);
   if (!recovered) return recovered.error();
 
   replica::Options options;

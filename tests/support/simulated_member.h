@@ -33,6 +33,7 @@ class SimulatedMember {
  public:
   struct Setup {
     std::uint64_t seed = 1;
+    std::string log_directory = "member/log";
     Instant start{std::chrono::hours(1)};
     wal::Options log;
     std::function<void(replica::Options&)> adjust;  // may be empty
