@@ -272,6 +272,7 @@ class Node {
   void send_vote_requests(Campaign kind);
   void handle_vote_request(const Message& message);
   void record_vote(NodeId from, bool granted);
+  void learn_commit(const Message& refusal);
   bool can_campaign() const;
   bool in_lease() const;
   void become_leader();

@@ -101,6 +101,23 @@ TEST(Membership, RemovedLeaderStepsDownAndTheOthersGoOn) {
   EXPECT_EQ(group[group.leader()].config().voters, (std::set<NodeId>{2, 3}));
 }
 
+TEST(Membership, RefusedVoteTellsOfACommittedRemoval) {
+  // Node 1 led, applied its own removal and has a longer log; node 2 has not heard that it
+  // committed.
+  const auto removal = [](InitialState state) {
+    state = with_log(std::move(state), {1});
+    state.entries[0].kind = EntryKind::config_change;
+    state.entries[0].payload = encode(change({{Kind::remove_node, 1}}));
+    return state;
+  };
+  InitialState removed = with_log(removal(first_state({1, 2})), {1, 1});
+  removed.applied = removed.hard_state.commit = 2;
+  removed.config.voters = {2};
+  TestGroup group({{test_options(1), removed}, {test_options(2), removal(first_state({1, 2}))}});
+  group.tick_all(5 * kElectionTicks);
+  EXPECT_EQ(group.leader(), 2U);
+}
+
 TEST(Membership, JointChangeIsLeftByItself) {
   TestGroup group = TestGroup::of(3);
   for (const NodeId id : {4, 5}) group.add(test_options(id), InitialState{});

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <sstream>
 #include <utility>
 
 namespace conclave::raft {
@@ -63,6 +64,13 @@ void SimulatedGroup::step() {
 }
 
 void SimulatedGroup::random_event(Member& member) {
+  if (setup_.turbulent && random_.chance(1, 30)) {
+    for (Member& other : members_) {
+      if (other.node != nullptr) other.node->forget_leader();
+    }
+    member.node->campaign();
+    return;
+  }
   const std::uint64_t dice = random_.below(1000);
   if (dice < 300) {
     drive(member);
@@ -308,6 +316,28 @@ bool SimulatedGroup::settled(const std::string& payload) const {
     }
   }
   return false;
+}
+
+std::string SimulatedGroup::picture() const {
+  std::ostringstream out;
+  for (const Member& member : members_) {
+    out << "node " << member.id;
+    if (member.node == nullptr) {
+      out << " is down\n";
+      continue;
+    }
+    const Node& node = *member.node;
+    out << ": role " << static_cast<int>(node.role()) << " term " << node.term() << " leader "
+        << node.leader() << " log " << node.log().compacted().index << ".."
+        << node.log().last_index() << " of term " << node.log().last_term() << " committed "
+        << node.log().committed() << " applied " << node.log().applied() << ' '
+        << describe(node.config()) << '\n';
+    for (const auto& [id, view] : node.progress()) {
+      out << "  " << id << ": state " << static_cast<int>(view.state) << " match " << view.match
+          << " next " << view.next << (view.paused ? " paused" : "") << '\n';
+    }
+  }
+  return out.str();
 }
 
 bool SimulatedGroup::recovers() {

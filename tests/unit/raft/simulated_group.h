@@ -23,6 +23,7 @@ class SimulatedGroup {
     int voters = 3;  // of them, in the first configuration
     bool change_members = false;
     bool crashes = true;
+    bool turbulent = false;  // an election every few dozen events
   };
 
   explicit SimulatedGroup(Setup setup);
@@ -32,6 +33,9 @@ class SimulatedGroup {
   // Everything runs and nothing is lost from here: whether, within a bounded time, a leader commits
   // a new entry and all its members have it.
   bool recovers();
+
+  // Every node's state, for people.
+  std::string picture() const;
 
   const std::string& failure() const { return failure_; }
   Index applied_anywhere() const { return history_.empty() ? 0 : history_.rbegin()->first; }

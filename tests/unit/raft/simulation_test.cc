@@ -28,7 +28,8 @@ Totals run_seeds(SimulatedGroup::Setup setup, std::uint64_t seeds, int steps) {
     SimulatedGroup group(setup);
     for (int i = 0; i < steps; ++i) group.step();
     EXPECT_EQ(group.failure(), "");
-    EXPECT_TRUE(group.recovers()) << "no progress after everything is well again";
+    EXPECT_TRUE(group.recovers()) << "no progress after everything is well again\n"
+                                  << group.picture();
     EXPECT_EQ(group.failure(), "");
     if (::testing::Test::HasFailure()) break;
     totals.terms += group.terms_led();
@@ -54,6 +55,10 @@ TEST(RaftSimulation, ThreeNodes) {
 
 TEST(RaftSimulation, FiveNodes) {
   run_seeds({.nodes = 5, .voters = 5}, 400, 8000);
+}
+
+TEST(RaftSimulation, FiveNodesWithManyElections) {
+  run_seeds({.nodes = 5, .voters = 5, .turbulent = true}, 400, 8000);
 }
 
 TEST(RaftSimulation, OneNode) {
