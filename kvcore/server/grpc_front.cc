@@ -1,6 +1,6 @@
 #include "conclave/server/grpc_front.h"
 
-#include <atomic>
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <limits>
@@ -8,7 +8,7 @@
 #include <sstream>
 #include <system_error>
 
-#include <grpcpp/ext/health_check_service_server_builder_option.h>
+#include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 #include <netdb.h>
 #include <sys/socket.h>
@@ -91,6 +91,12 @@ void set_limits(const FrontOptions& options, grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
 }
 
+// Shutting the library down after its last user can wait 10 s for a poller of some channel of this
+// process; that would fall upon whoever destroys the last server. So it stays up.
+void keep_grpc_initialised() {
+  [[maybe_unused]] static const bool kept = (grpc_init(), true);
+}
+
 }  // namespace
 
 struct GrpcFront::Parts {
@@ -117,6 +123,7 @@ GrpcFront::~GrpcFront() {
 
 Result<std::unique_ptr<GrpcFront>> GrpcFront::listen(const FrontOptions& options,
                                                      RequestHandler& handler) {
+  keep_grpc_initialised();
   auto parts = std::make_unique<Parts>(handler);
   std::vector<Url> urls = options.listen_urls;
   grpc::EnableDefaultHealthCheckService(true);
