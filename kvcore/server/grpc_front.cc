@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "conclave/server/grpc_services.h"
-#include "conclave/server/open_streams.h"
+#include "conclave/server/open_calls.h"
 
 namespace conclave::server {
 namespace {
@@ -101,14 +101,14 @@ void keep_grpc_initialised() {
 
 struct GrpcFront::Parts {
   explicit Parts(RequestHandler& handler) {
-    services.push_back(make_kv_service(handler));
-    services.push_back(make_lease_service(handler, streams));
-    services.push_back(make_watch_service(handler, streams));
-    services.push_back(make_maintenance_service(handler));
-    services.push_back(make_cluster_service(handler));
+    services.push_back(make_kv_service(handler, calls));
+    services.push_back(make_lease_service(handler, calls));
+    services.push_back(make_watch_service(handler, calls));
+    services.push_back(make_maintenance_service(handler, calls));
+    services.push_back(make_cluster_service(handler, calls));
   }
 
-  OpenStreams streams;
+  OpenCalls calls;
   std::vector<std::unique_ptr<grpc::Service>> services;
   std::unique_ptr<grpc::Server> server;
   std::once_flag shut_down;
@@ -161,8 +161,11 @@ Result<std::unique_ptr<GrpcFront>> GrpcFront::listen(const FrontOptions& options
 void GrpcFront::shutdown(std::chrono::milliseconds patience) {
   std::call_once(parts_->shut_down, [&] {
     if (auto* health = parts_->server->GetHealthCheckService()) health->Shutdown();
-    parts_->streams.end_all();
-    parts_->server->Shutdown(std::chrono::system_clock::now() + patience);
+    parts_->calls.end_all();
+    parts_->calls.wait_until_none(patience);
+    // Every reply is on its way; connections get this long to close in an orderly manner.
+    constexpr std::chrono::milliseconds kCloseGrace{50};
+    parts_->server->Shutdown(std::chrono::system_clock::now() + kCloseGrace);
     parts_->server->Wait();
   });
 }
