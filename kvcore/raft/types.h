@@ -23,7 +23,8 @@ struct Entry {
   friend bool operator==(const Entry&, const Entry&) = default;
 };
 
-// What a node must have on disk before it answers for it (Raft paper, figure 2: "persistent state").
+// What a node must have on disk before it answers for it (Raft paper, figure 2: "persistent
+// state").
 struct HardState {
   Term term = 0;
   NodeId vote = 0;

@@ -21,7 +21,7 @@ class ClusterClock {
   explicit ClusterClock(Duration stall_limit) : stall_limit_(stall_limit) {}
 
   // A stamp was applied or found in the log.
-  void observe(std::int64_t stamp_ns) { stamp_ns_ = std::max(stamp_ns_, stamp_ns); }
+  void observe(std::int64_t stamp_ms) { stamp_ns_ = std::max(stamp_ns_, stamp_ms * kNsPerMs); }
 
   void start_leading(Instant now) {
     leading_ = true;
@@ -37,9 +37,11 @@ class ClusterClock {
     last_seen_ = now;
   }
 
-  std::int64_t now_ns() const { return stamp_ns_; }
+  std::int64_t now_ms() const { return stamp_ns_ / kNsPerMs; }
 
  private:
+  static constexpr std::int64_t kNsPerMs = 1000000;
+
   const Duration stall_limit_;
   bool leading_ = false;
   Instant last_seen_{};

@@ -1,0 +1,14 @@
+#pragma once
+
+#include <string_view>
+
+namespace conclave::api {
+
+// What Status and /version say: the release of the etcd API that the server's behaviour follows. Clients
+// parse it as a semantic version and switch features on by it.
+inline constexpr std::string_view kApiVersion = "3.6.0";
+
+// This program's own release.
+inline constexpr std::string_view kProgramVersion = "0.1.0";
+
+}  // namespace conclave::api

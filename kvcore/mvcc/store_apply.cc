@@ -1,0 +1,230 @@
+#include <cstddef>
+#include <utility>
+
+#include "conclave/base/check.h"
+#include "conclave/mvcc/store.h"
+
+namespace conclave::mvcc {
+namespace {
+
+using etcdserverpb::DeleteRangeRequest;
+using etcdserverpb::DeleteRangeResponse;
+using etcdserverpb::PutRequest;
+using etcdserverpb::PutResponse;
+using etcdserverpb::RequestOp;
+using etcdserverpb::ResponseOp;
+using etcdserverpb::TxnRequest;
+using etcdserverpb::TxnResponse;
+
+}  // namespace
+
+// The changes of one revision while they are made. What can be refused has been checked before;
+// only a failing storage read stops it, and that ends the store. `writable` is null for a
+// transaction that reads.
+class Store::Transaction {
+ public:
+  Transaction(const Store& store, Store* writable) : store_(store), writable_(writable) {}
+
+  // The newest revision that an operation sees, and that its response names.
+  std::int64_t now() const { return store_.current_ + (changes_ > 0 ? 1 : 0); }
+
+  PutResponse put(const PutRequest& request);
+  DeleteRangeResponse delete_range(const DeleteRangeRequest& request);
+  bool delete_key(std::string_view key, DeleteRangeResponse* previous_to);
+  // False if a read failed.
+  bool run(const TxnRequest& request, const Branches& branches, std::size_t& next_branch,
+           TxnResponse& response);
+
+  template <class Response>
+  api::Reply<Applied<Response>> finish(Response response);
+
+ private:
+  bool run_operation(const RequestOp& operation, const Branches& branches, std::size_t& next_branch,
+                     ResponseOp& response);
+  void write(mvccpb::Event event, const KeyVersion& version);
+
+  const Store& store_;
+  Store* writable_;
+  std::int64_t changes_ = 0;
+  std::shared_ptr<RevisionEvents> events_;
+  std::vector<LeaseChange> lease_changes_;
+};
+
+void Store::Transaction::write(mvccpb::Event event, const KeyVersion& version) {
+  const bool deletion = version.is_deletion();
+  mvccpb::KeyValue& kv = *event.mutable_kv();
+  const std::int64_t lease = kv.lease();
+  std::string bytes = kv.SerializeAsString();  // of a deletion: the key alone
+  if (deletion) kv.set_mod_revision(version.modified.main);
+
+  const KeyIndex::Entry* before = store_.index_.find_live(kv.key());
+  const std::int64_t old_lease = before != nullptr ? before->lease : 0;
+  if (old_lease != lease) lease_changes_.push_back({kv.key(), old_lease, lease});
+
+  if (!events_) {
+    events_ = std::make_shared<RevisionEvents>();
+    events_->revision = version.modified.main;
+  }
+  events_->byte_count += bytes.size();
+  writable_->overlay_.add_record(version.modified, deletion, std::move(bytes));
+  writable_->index_.add(kv.key(), version, lease);
+  events_->events.push_back(std::move(event));
+  ++changes_;
+}
+
+PutResponse Store::Transaction::put(const PutRequest& request) {
+  PutResponse response;
+  const Revision revision{store_.current_ + 1, changes_};
+  const KeyIndex::Entry* before = store_.index_.find_live(request.key());
+  mvccpb::KeyValue previous;
+  const bool needs_previous = request.prev_kv() || request.ignore_value();
+  if (before != nullptr && needs_previous) store_.read_record(before->head.modified, previous);
+
+  KeyVersion version{revision, revision.main, 1};
+  mvccpb::Event event;
+  mvccpb::KeyValue& kv = *event.mutable_kv();
+  kv.set_key(request.key());
+  kv.set_lease(request.lease());
+  if (before != nullptr) {
+    version.create_revision = before->head.create_revision;
+    version.version = before->head.version + 1;
+    if (request.ignore_lease()) kv.set_lease(before->lease);
+  }
+  kv.set_create_revision(version.create_revision);
+  kv.set_mod_revision(revision.main);
+  kv.set_version(version.version);
+  kv.set_value(request.ignore_value() ? previous.value() : request.value());
+  if (before != nullptr && request.prev_kv()) response.mutable_prev_kv()->Swap(&previous);
+  write(std::move(event), version);
+  response.mutable_header()->set_revision(now());
+  return response;
+}
+
+bool Store::Transaction::delete_key(std::string_view key, DeleteRangeResponse* previous_to) {
+  const KeyIndex::Entry* before = store_.index_.find_live(key);
+  if (before == nullptr) return false;
+  if (previous_to != nullptr) {
+    store_.read_record(before->head.modified, *previous_to->add_prev_kvs());
+  }
+  mvccpb::Event event;
+  event.set_type(mvccpb::Event::DELETE);
+  event.mutable_kv()->set_key(key.data(), key.size());
+  write(std::move(event), KeyVersion{{store_.current_ + 1, changes_}, 0, 0});
+  return true;
+}
+
+DeleteRangeResponse Store::Transaction::delete_range(const DeleteRangeRequest& request) {
+  DeleteRangeResponse response;
+  std::vector<std::string> keys;
+  store_.index_.visit(KeyRange(request.key(), request.range_end()),
+                      [&](std::string_view key, const KeyIndex::Entry& entry) {
+                        if (!entry.head.is_deletion()) keys.emplace_back(key);
+                        return true;
+                      });
+  for (const std::string& key : keys) delete_key(key, request.prev_kv() ? &response : nullptr);
+  response.set_deleted(static_cast<std::int64_t>(keys.size()));
+  response.mutable_header()->set_revision(now());
+  return response;
+}
+
+bool Store::Transaction::run_operation(const RequestOp& operation, const Branches& branches,
+                                       std::size_t& next_branch, ResponseOp& response) {
+  switch (operation.request_case()) {
+    case RequestOp::kRequestRange: {
+      auto reply = store_.range_at(operation.request_range(), now());
+      if (!reply) {
+        CONCLAVE_CHECK(store_.failure_, "a range was refused after the operations were checked");
+        return false;
+      }
+      response.mutable_response_range()->Swap(&*reply);
+      return true;
+    }
+    case RequestOp::kRequestPut:
+      *response.mutable_response_put() = put(operation.request_put());
+      break;
+    case RequestOp::kRequestDeleteRange:
+      *response.mutable_response_delete_range() = delete_range(operation.request_delete_range());
+      break;
+    case RequestOp::kRequestTxn: {
+      TxnResponse& nested = *response.mutable_response_txn();
+      nested.mutable_header();  // there, but empty, as etcd's
+      return run(operation.request_txn(), branches, next_branch, nested);
+    }
+    default:
+      break;
+  }
+  return !store_.failure_;
+}
+
+bool Store::Transaction::run(const TxnRequest& request, const Branches& branches,
+                             std::size_t& next_branch, TxnResponse& response) {
+  const bool succeeded = branches[next_branch++];
+  response.set_succeeded(succeeded);
+  for (const RequestOp& operation : succeeded ? request.success() : request.failure()) {
+    if (!run_operation(operation, branches, next_branch, *response.add_responses())) return false;
+  }
+  return true;
+}
+
+template <class Response>
+api::Reply<Applied<Response>> Store::Transaction::finish(Response response) {
+  if (store_.failure_) return api::Refusal::corrupt;
+  if (changes_ > 0) ++writable_->current_;
+  return Applied<Response>{std::move(response), std::move(events_), std::move(lease_changes_)};
+}
+
+api::Reply<Applied<PutResponse>> Store::put(const PutRequest& request, const LeaseChecker& leases) {
+  if (auto checked = check_put(request, leases); !checked) return checked.error();
+  Transaction transaction(*this, this);
+  return transaction.finish(transaction.put(request));
+}
+
+api::Reply<Applied<DeleteRangeResponse>> Store::delete_range(const DeleteRangeRequest& request) {
+  Transaction transaction(*this, this);
+  return transaction.finish(transaction.delete_range(request));
+}
+
+api::Reply<Applied<DeleteRangeResponse>> Store::delete_keys(std::span<const std::string> keys) {
+  Transaction transaction(*this, this);
+  DeleteRangeResponse response;
+  for (const std::string& key : keys) {
+    if (transaction.delete_key(key, nullptr)) response.set_deleted(response.deleted() + 1);
+  }
+  response.mutable_header()->set_revision(transaction.now());
+  return transaction.finish(std::move(response));
+}
+
+api::Reply<Applied<TxnResponse>> Store::txn(const TxnRequest& request, const LeaseChecker& leases) {
+  Branches branches;
+  choose_branches(request, branches);
+  if (failure_) return api::Refusal::corrupt;
+  std::size_t next_branch = 0;
+  if (auto checked = check_operations(request, leases, branches, next_branch); !checked) {
+    return checked.error();
+  }
+  Transaction transaction(*this, this);
+  TxnResponse response;
+  next_branch = 0;
+  if (!transaction.run(request, branches, next_branch, response)) return api::Refusal::corrupt;
+  response.mutable_header()->set_revision(transaction.now());
+  return transaction.finish(std::move(response));
+}
+
+api::Reply<TxnResponse> Store::read_txn(const TxnRequest& request) const {
+  Branches branches;
+  choose_branches(request, branches);
+  if (failure_) return api::Refusal::corrupt;
+  const LeaseChecker no_leases = [](std::int64_t) { return false; };
+  std::size_t next_branch = 0;
+  if (auto checked = check_operations(request, no_leases, branches, next_branch); !checked) {
+    return checked.error();
+  }
+  Transaction transaction(*this, nullptr);
+  TxnResponse response;
+  next_branch = 0;
+  if (!transaction.run(request, branches, next_branch, response)) return api::Refusal::corrupt;
+  response.mutable_header()->set_revision(current_);
+  return response;
+}
+
+}  // namespace conclave::mvcc

@@ -1,0 +1,129 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "conclave/mvcc/events.h"
+#include "conclave/mvcc/store.h"
+#include "conclave/mvcc/watcher_index.h"
+
+namespace conclave::mvcc {
+
+// What a watcher asked for; the fields of etcdserverpb.WatchCreateRequest.
+struct WatchSpec {
+  std::string key;                  // empty: from the first key on, as "\0"
+  std::string range_end;            // as in a RangeRequest: empty is one key, "\0" is no end
+  std::int64_t start_revision = 0;  // 0 or below: the next change
+  bool no_put = false;
+  bool no_delete = false;
+  bool prev_kv = false;
+  bool progress_notify = false;
+  bool fragment = false;
+
+  bool wants(const mvccpb::Event& event) const;
+};
+
+// One revision's events for one watcher.
+struct WatchPiece {
+  SharedEvents events;
+  std::vector<std::uint32_t> selected;  // indices into events->events, ascending; never empty
+};
+
+// What take() gives.
+struct WatchDelivery {
+  std::vector<WatchPiece> pieces;  // by revision, ascending
+  // Of a catch-up all pieces may travel in one response; live ones go one revision a response.
+  bool caught_up_from_store = false;
+  // For the response's header: of a catch-up the store's revision; of a live piece take the piece's
+  // own.
+  std::int64_t store_revision = 0;
+  // Not 0: the watcher's next revision is compacted; nothing more comes and the watcher is gone.
+  std::int64_t compact_revision = 0;
+  // There is more to take now; the watcher will not be announced again for it.
+  bool more = false;
+};
+
+struct WatchHubOptions {
+  // Of one watcher, before it falls back to reading from the store.
+  std::size_t max_pending_revisions = 1000;
+  std::uint64_t max_pending_bytes = 4 << 20;
+  // Of one catch-up step.
+  std::size_t max_step_revisions = 1000;
+  std::uint64_t max_step_bytes = 2 << 20;
+};
+
+// Routes every revision's events to the watchers that want them.
+//
+// What a watcher gets is ordered, unique, complete from its start revision on, never a part of a
+// revision, and resumable: a new watcher that starts after the last revision received goes on
+// seamlessly.
+//
+// A watcher that starts in the past, or whose consumer is slow, reads from the store until it has
+// caught up; so a slow consumer costs bounded memory and loses nothing, unless the store is
+// compacted meanwhile: then it is told so. The consumer sets the pace:
+//
+//   hub.notify(applied.events);                          // after every change, in order
+//   for (WatcherId id : hub.take_ready()) …              // these have something; each is named
+//   once WatchDelivery delivery = hub.take(id, 100);          // when its stream can be written if
+//   (delivery.more) …                                 // take again when it can be written again
+//
+// Threads: one, the store's. Lifetime: made after store.load(); the store must outlive the hub.
+// Blocks only in storage reads; if one fails, deliveries are empty and store.failure() says so.
+class WatchHub {
+ public:
+  explicit WatchHub(const Store& store, WatchHubOptions options = {});
+  ~WatchHub();
+  WatchHub(const WatchHub&) = delete;
+  WatchHub& operator=(const WatchHub&) = delete;
+
+  // `id` is the caller's and must never have been used before. The range must not be empty (see
+  // empty_range()).
+  void add(WatcherId id, WatchSpec spec);
+  // False if there is no such watcher. Also after its compacted notice.
+  bool remove(WatcherId id);
+  std::size_t size() const { return watchers_.size(); }
+
+  void notify(const SharedEvents& events);
+
+  // The watchers that have something to take (or to catch up on) since the last call, each once.
+  std::vector<WatcherId> take_ready();
+  bool has_ready() const { return !ready_.empty(); }
+
+  // At most `max_revisions` (above 0). No pieces and `more`: a catch-up step found nothing for this
+  // watcher. No such watcher, or nothing for it: an empty delivery.
+  WatchDelivery take(WatcherId id, std::size_t max_revisions);
+
+  // The revision up to which the watcher has been given everything; empty while it has something to
+  // take, or waits for a start revision in the future. What a progress notification may say.
+  std::optional<std::int64_t> progress_revision(WatcherId id) const;
+  const WatchSpec* spec(WatcherId id) const;  // null if there is no such watcher
+
+ private:
+  struct Watcher;
+  void announce(Watcher& watcher);
+  static void take_pending(Watcher& watcher, std::size_t max_revisions, WatchDelivery& delivery);
+  void catch_up(Watcher& watcher, std::size_t max_revisions, WatchDelivery& delivery);
+
+  const Store& store_;
+  WatchHubOptions options_;
+  WatcherIndex index_;
+  std::unordered_map<WatcherId, std::unique_ptr<Watcher>> watchers_;
+  std::vector<WatcherId> ready_;
+  std::vector<WatcherId> found_;  // of notify(), kept for its memory
+  std::int64_t routed_;  // the last revision that went to the watchers that are not lagging
+};
+
+// Adds the piece's events to a response, with prev_kv where the watcher asked for it and the store still has
+// it: ask soon after take().
+void append_events(const WatchPiece& piece, const WatchSpec& spec, const Store& store,
+                   etcdserverpb::WatchResponse& response);
+
+// No key can be in it: `range_end` is not empty, not "\0", and not above `key`.
+bool empty_range(std::string_view key, std::string_view range_end);
+
+}  // namespace conclave::mvcc

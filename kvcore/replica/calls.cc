@@ -1,0 +1,241 @@
+#include <utility>
+
+#include "conclave/api/version.h"
+#include "conclave/mvcc/validate.h"
+#include "conclave/replica/replica.h"
+
+namespace conclave::replica {
+namespace {
+
+using api::Refusal;
+using google::protobuf::Message;
+
+template <class... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
+
+bool adds_data(const etcdserverpb::TxnRequest& txn) {
+  const auto any_put = [](const auto& operations) {
+    for (const etcdserverpb::RequestOp& operation : operations) {
+      if (operation.has_request_put()) return true;
+      if (operation.has_request_txn() && adds_data(operation.request_txn())) return true;
+    }
+    return false;
+  };
+  return any_put(txn.success()) || any_put(txn.failure());
+}
+
+// What a request would add to the store if it were carried out; deletes are let through when it is
+// full.
+bool adds_data(const AnyCall& call) {
+  return std::visit(
+      Overloaded{[](const PutCall&) { return true; }, [](const LeaseGrantCall&) { return true; },
+                 [](const TxnCall& txn) { return adds_data(*txn.request); },
+                 [](const auto&) { return false; }},
+      call);
+}
+
+std::optional<Refusal> refusal_of(const api::Reply<void>& validated) {
+  if (validated) return std::nullopt;
+  return validated.error();
+}
+
+}  // namespace
+
+// One request on its way in. Each overload answers it at once with a refusal, or sees to it that
+// the answer comes: nullopt means that it is under way.
+struct Replica::Submission {
+  Replica& replica;
+  const RequestId id;
+  const Instant now;
+
+  std::optional<Refusal> operator()(const RangeCall& call) {
+    if (auto refusal = refusal_of(mvcc::validate(*call.request))) return refusal;
+    return read_or_wait(call, call.request->serializable());
+  }
+  std::optional<Refusal> operator()(const PutCall& call) {
+    if (auto refusal = refusal_of(mvcc::validate(*call.request))) return refusal;
+    Proposal proposal;
+    *proposal.mutable_put() = *call.request;
+    return replica.propose(id, call.response, std::move(proposal), now);
+  }
+  std::optional<Refusal> operator()(const DeleteRangeCall& call) {
+    if (auto refusal = refusal_of(mvcc::validate(*call.request))) return refusal;
+    Proposal proposal;
+    *proposal.mutable_delete_range() = *call.request;
+    return replica.propose(id, call.response, std::move(proposal), now);
+  }
+  std::optional<Refusal> operator()(const TxnCall& call) {
+    const auto valid = mvcc::validate(*call.request, replica.options_.max_txn_operations);
+    if (auto refusal = refusal_of(valid)) return refusal;
+    if (mvcc::is_read_only(*call.request)) {
+      return read_or_wait(call, mvcc::is_serializable(*call.request));
+    }
+    Proposal proposal;
+    *proposal.mutable_txn() = *call.request;
+    return replica.propose(id, call.response, std::move(proposal), now);
+  }
+  std::optional<Refusal> operator()(const CompactCall& call) {
+    Proposal proposal;
+    *proposal.mutable_compact() = *call.request;
+    return replica.propose(id, call.response, std::move(proposal), now);
+  }
+  std::optional<Refusal> operator()(const LeaseGrantCall& call) {
+    Proposal proposal;
+    *proposal.mutable_lease_grant() = *call.request;
+    while (proposal.lease_grant().id() == 0) {
+      // Positive, so that every client's signed and unsigned prints of it agree.
+      const auto drawn = static_cast<std::int64_t>(replica.random_.next() >> 1);
+      if (!replica.state_.lessor().exists(drawn)) proposal.mutable_lease_grant()->set_id(drawn);
+    }
+    return replica.propose(id, call.response, std::move(proposal), now);
+  }
+  std::optional<Refusal> operator()(const LeaseRevokeCall& call) {
+    Proposal proposal;
+    *proposal.mutable_lease_revoke() = *call.request;
+    return replica.propose(id, call.response, std::move(proposal), now);
+  }
+  std::optional<Refusal> operator()(const LeaseKeepAliveCall& call) {
+    replica.keeper_.add(
+        {id, call.request->id(), call.response, now + replica.options_.request_timeout});
+    return std::nullopt;
+  }
+  std::optional<Refusal> operator()(const LeaseTimeToLiveCall& call) {
+    return read_or_wait(call, false);
+  }
+  std::optional<Refusal> operator()(const LeaseLeasesCall& call) {
+    return read_or_wait(call, false);
+  }
+  std::optional<Refusal> operator()(const StatusCall& call) { return read_or_wait(call, true); }
+  std::optional<Refusal> operator()(const MemberListCall& call) {
+    return read_or_wait(call, !call.request->linearizable());
+  }
+
+  std::optional<Refusal> read_or_wait(const AnyCall& call, bool serializable) {
+    if (serializable) {
+      replica.answer(id, replica.read(call));
+    } else {
+      replica.waiting_reads_.push_back({id, call, now + replica.options_.request_timeout});
+    }
+    return std::nullopt;
+  }
+};
+
+void Replica::submit(RequestId id, const AnyCall& call, Instant now) {
+  if (draining_) return answer(id, Refusal::stopped);
+  if (auto refusal = refuse_for_load(call)) return answer(id, refusal);
+  if (auto refusal = std::visit(Submission{*this, id, now}, call)) answer(id, refusal);
+}
+
+std::optional<Refusal> Replica::refuse_for_load(const AnyCall& call) const {
+  const std::size_t waiting = pending_.size() + waiting_reads_.size() + reads_in_round_.size() +
+                              confirmed_reads_.size() + keeper_.size();
+  if (waiting >= options_.max_waiting_calls) return Refusal::too_many_requests;
+  if (!adds_data(call)) return std::nullopt;
+  const std::uint64_t uncommitted = state_.store().uncommitted_bytes();
+  if (uncommitted >= options_.max_uncommitted_bytes) return Refusal::too_many_requests;
+  if (size_in_use_bytes_ + uncommitted >= options_.quota_bytes) return Refusal::no_space;
+  return std::nullopt;
+}
+
+std::optional<Refusal> Replica::propose(RequestId id, Message* response, Proposal proposal,
+                                        Instant now) {
+  const std::uint64_t sequence = next_sequence_;
+  if (proposal.ByteSizeLong() > options_.max_request_bytes) return Refusal::request_too_large;
+  clock_.advance(now);
+  proposal.set_version(kProposalVersion);
+  proposal.set_member(options_.self.id);
+  proposal.set_incarnation(options_.incarnation);
+  proposal.set_sequence(sequence);
+  proposal.set_cluster_time_ms(clock_.now_ms());
+  std::vector<std::string> payloads(1);
+  proposal.SerializeToString(&payloads.front());
+  if (const auto proposed = raft_.propose(std::move(payloads)); !proposed) {
+    return proposed.error() == raft::Refusal::too_many_uncommitted ? Refusal::too_many_requests
+                                                                   : Refusal::no_leader;
+  }
+  ++next_sequence_;
+  if (response != nullptr) pending_.add(sequence, {id, response, now + options_.request_timeout});
+  return std::nullopt;
+}
+
+// For what the leader asks of the log by itself; nobody waits for it.
+bool Replica::propose_own(Proposal proposal, Instant now) {
+  return !propose(0, nullptr, std::move(proposal), now).has_value();
+}
+
+void Replica::answer(RequestId id, std::optional<Refusal> refusal) {
+  output_.answers.push_back({id, refusal});
+}
+
+void Replica::fill_header(etcdserverpb::ResponseHeader* header) const {
+  header->set_cluster_id(options_.cluster_id);
+  header->set_member_id(options_.self.id);
+  header->set_raft_term(raft_.term());
+}
+
+// Answers from the applied state. Whoever calls it has seen to it that the state is recent enough.
+std::optional<Refusal> Replica::read(const AnyCall& call) {
+  const auto keep = [this](auto reply, auto* response) -> std::optional<Refusal> {
+    if (!reply) return reply.error();
+    response->Swap(&*reply);
+    fill_header(response->mutable_header());
+    return std::nullopt;
+  };
+  const auto start = [this](auto* response) {
+    fill_header(response->mutable_header());
+    response->mutable_header()->set_revision(state_.store().current_revision());
+  };
+  return std::visit(
+      Overloaded{
+          [&](const RangeCall& c) { return keep(state_.store().range(*c.request), c.response); },
+          [&](const TxnCall& c) { return keep(state_.store().read_txn(*c.request), c.response); },
+          [&](const LeaseTimeToLiveCall& c) -> std::optional<Refusal> {
+            start(c.response);
+            const auto found =
+                state_.lessor().time_to_live(c.request->id(), c.request->keys(), clock_.now_ms());
+            c.response->set_id(c.request->id());
+            c.response->set_ttl(found ? found->remaining_s : -1);
+            if (!found) return std::nullopt;
+            c.response->set_grantedttl(found->granted_ttl_s);
+            for (const std::string& key : found->keys) c.response->add_keys(key);
+            return std::nullopt;
+          },
+          [&](const LeaseLeasesCall& c) -> std::optional<Refusal> {
+            start(c.response);
+            for (const std::int64_t lease : state_.lessor().ids_by_expiry()) {
+              c.response->add_leases()->set_id(lease);
+            }
+            return std::nullopt;
+          },
+          [&](const StatusCall& c) -> std::optional<Refusal> {
+            start(c.response);
+            c.response->set_version(std::string(api::kApiVersion));
+            c.response->set_dbsize(static_cast<std::int64_t>(size_bytes_));
+            c.response->set_dbsizeinuse(static_cast<std::int64_t>(size_in_use_bytes_));
+            c.response->set_dbsizequota(static_cast<std::int64_t>(options_.quota_bytes));
+            c.response->set_leader(raft_.leader());
+            c.response->set_raftindex(raft_.log().committed());
+            c.response->set_raftterm(raft_.term());
+            c.response->set_raftappliedindex(state_.applied_index());
+            return std::nullopt;
+          },
+          [&](const MemberListCall& c) -> std::optional<Refusal> {
+            fill_header(c.response->mutable_header());
+            etcdserverpb::Member* member = c.response->add_members();
+            member->set_id(options_.self.id);
+            member->set_name(options_.self.name);
+            for (const std::string& url : options_.self.peer_urls) member->add_peerurls(url);
+            for (const std::string& url : options_.self.client_urls) member->add_clienturls(url);
+            return std::nullopt;
+          },
+          [](const auto&) -> std::optional<Refusal> {
+            CONCLAVE_CHECK(false, "a write on the way of a read");
+          }},
+      call);
+}
+
+}  // namespace conclave::replica

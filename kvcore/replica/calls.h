@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+#include <vector>
+
+#include "conclave/api/errors.h"
+#include "conclave/api/rpc.pb.h"
+
+namespace conclave::replica {
+
+using RequestId = std::uint64_t;
+
+// A decoded request and the place for its answer. Both belong to the caller and stay alive and
+// untouched until the answer with the request's id is out.
+template <class Request, class Response>
+struct Call {
+  const Request* request;
+  Response* response;
+};
+
+using RangeCall = Call<etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>;
+using PutCall = Call<etcdserverpb::PutRequest, etcdserverpb::PutResponse>;
+using DeleteRangeCall = Call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>;
+using TxnCall = Call<etcdserverpb::TxnRequest, etcdserverpb::TxnResponse>;
+using CompactCall = Call<etcdserverpb::CompactionRequest, etcdserverpb::CompactionResponse>;
+using LeaseGrantCall = Call<etcdserverpb::LeaseGrantRequest, etcdserverpb::LeaseGrantResponse>;
+using LeaseRevokeCall = Call<etcdserverpb::LeaseRevokeRequest, etcdserverpb::LeaseRevokeResponse>;
+using LeaseKeepAliveCall =
+    Call<etcdserverpb::LeaseKeepAliveRequest, etcdserverpb::LeaseKeepAliveResponse>;
+using LeaseTimeToLiveCall =
+    Call<etcdserverpb::LeaseTimeToLiveRequest, etcdserverpb::LeaseTimeToLiveResponse>;
+using LeaseLeasesCall = Call<etcdserverpb::LeaseLeasesRequest, etcdserverpb::LeaseLeasesResponse>;
+using StatusCall = Call<etcdserverpb::StatusRequest, etcdserverpb::StatusResponse>;
+using MemberListCall = Call<etcdserverpb::MemberListRequest, etcdserverpb::MemberListResponse>;
+
+using AnyCall = std::variant<RangeCall, PutCall, DeleteRangeCall, TxnCall, CompactCall,
+                             LeaseGrantCall, LeaseRevokeCall, LeaseKeepAliveCall,
+                             LeaseTimeToLiveCall, LeaseLeasesCall, StatusCall, MemberListCall>;
+
+// The response is complete, unless there is a refusal.
+struct Answer {
+  RequestId id;
+  std::optional<api::Refusal> refusal;
+};
+
+}  // namespace conclave::replica

@@ -1,0 +1,327 @@
+#include "conclave/replica/replica.h"
+
+#include <string>
+#include <utility>
+
+#include "conclave/base/bytes.h"
+
+namespace conclave::replica {
+namespace {
+
+using api::Refusal;
+
+constexpr std::size_t kExpiriesPerEntry = 1000;
+constexpr std::size_t kCompactionRecordsPerTick = 5000;
+constexpr int kWatchWindow = 64;
+
+raft::Options raft_options(const Options& options) {
+  raft::Options result;
+  result.id = options.self.id;
+  result.election_ticks = options.election_ticks;
+  result.heartbeat_ticks = options.heartbeat_ticks;
+  result.max_uncommitted_bytes = options.max_uncommitted_bytes;
+  return result;
+}
+
+void set_header_base(google::protobuf::Message* response,
+                     const etcdserverpb::ResponseHeader& base) {
+  const auto* field = response->GetDescriptor()->FindFieldByNumber(1);
+  auto* header = static_cast<etcdserverpb::ResponseHeader*>(
+      response->GetReflection()->MutableMessage(response, field));
+  header->set_cluster_id(base.cluster_id());
+  header->set_member_id(base.member_id());
+  header->set_raft_term(base.raft_term());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Replica>> Replica::create(Options options, const mvcc::Storage& storage,
+                                                 Recovered recovered, Random random, Instant now) {
+  StateMachine state(storage);
+  if (Result<void> loaded = state.load(); !loaded) return loaded.error();
+
+  raft::InitialState initial;
+  initial.config.voters.insert(options.self.id);
+  initial.compacted = {state.applied_term(), state.applied_index()};
+  initial.applied = state.applied_index();
+  // The log may still hold what the store already has; the node needs only what comes after.
+  for (raft::Entry& entry : recovered.entries) {
+    if (entry.index > initial.applied) initial.entries.push_back(std::move(entry));
+  }
+  if (!initial.entries.empty() && initial.entries.front().index != initial.applied + 1) {
+    return Error{Errc::corrupt,
+                 "log: begins at index " + std::to_string(initial.entries.front().index) +
+                     ", but the store has applied only " + std::to_string(initial.applied)};
+  }
+  initial.hard_state = recovered.hard_state;
+  // An applied entry was committed, whatever the last hard state on disk says.
+  initial.hard_state.commit = std::max(initial.hard_state.commit, initial.applied);
+  initial.hard_state.term = std::max(initial.hard_state.term, state.applied_term());
+
+  std::unique_ptr<Replica> replica(
+      new Replica(std::move(options), storage, std::move(initial), std::move(state), random, now));
+  // A group of one has nobody to wait for.
+  replica->raft_.campaign();
+  return replica;
+}
+
+Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialState initial,
+                 StateMachine state, Random random, Instant now)
+    : options_(std::move(options)),
+      random_(random),
+      raft_(raft_options(options_), std::move(initial), Random(random_.next())),
+      state_(std::move(state)),
+      clock_(options_.tick * options_.election_ticks),
+      compactor_(options_.retention),
+      watches_(state_.store(), kWatchWindow, options_.max_request_bytes),
+      batch_since_(now),
+      committed_applied_(state_.applied_index()),
+      size_bytes_(storage.size_bytes()),
+      size_in_use_bytes_(storage.size_in_use_bytes()) {
+  clock_.observe(state_.cluster_time_ms());
+}
+
+bool Replica::is_ready() const {
+  return raft_.leader() != 0 && state_.applied_term() == raft_.term();
+}
+
+void Replica::tick(Instant now) {
+  raft_.tick();
+  clock_.advance(now);
+  watches_.tick(now);
+  expire_calls(now);
+  if (state_.store().compaction_pending()) {
+    state_.store().compaction_step(kCompactionRecordsPerTick);
+  }
+  if (raft_.role() != raft::Role::leader || draining_) return;
+  const mvcc::Store& store = state_.store();
+  if (const auto revision =
+          compactor_.due(now, store.current_revision(), store.compact_revision())) {
+    Proposal proposal;
+    proposal.mutable_compact()->set_revision(*revision);
+    propose_own(std::move(proposal), now);
+  }
+}
+
+Result<void> Replica::process(Instant now) {
+  propose_lease_work(now);
+  begin_read_round(now);
+  while (raft_.has_ready()) {
+    raft::Ready ready = raft_.take_ready();
+    CONCLAVE_CHECK(ready.messages.empty() && ready.messages_after_persist.empty(),
+                   "a group of one has nobody to write to");
+    if (!ready.entries.empty() || ready.hard_state) {
+      output_.log_writes.push_back(
+          {ready.number, std::move(ready.entries), ready.hard_state, ready.must_sync});
+    }
+    notice_role(now);
+    for (const raft::Entry& entry : ready.committed) {
+      if (Result<void> applied = apply(entry); !applied) return applied;
+    }
+    if (!ready.committed.empty()) raft_.applied(ready.committed.back().index);
+    for (const raft::ReadState& state : ready.read_states) {
+      if (state.context != std::to_string(round_)) continue;  // of a round that was given up
+      for (WaitingRead& read : reads_in_round_) confirmed_reads_.emplace(state.index, read);
+      reads_in_round_.clear();
+    }
+    serve_confirmed_reads();
+    begin_read_round(now);
+  }
+  if (state_.store().failure()) return *state_.store().failure();
+  watches_.collect({options_.cluster_id, options_.self.id, raft_.term()}, output_.deliveries);
+  maybe_take_batch(now);
+  return {};
+}
+
+Output Replica::take_output() {
+  return std::exchange(output_, {});
+}
+
+Result<void> Replica::apply(const raft::Entry& entry) {
+  ++batch_entry_count_;
+  if (entry.kind == raft::EntryKind::config_change) {
+    return Error{Errc::corrupt, "log entry " + std::to_string(entry.index) +
+                                    " changes the membership, which a member that runs alone has "
+                                    "no use for"};
+  }
+  if (entry.payload.empty()) {
+    state_.skip(entry);
+    return {};
+  }
+  Proposal proposal;
+  if (!proposal.ParseFromString(entry.payload)) {
+    return Error{Errc::corrupt, "log entry " + std::to_string(entry.index) + " cannot be read"};
+  }
+  const bool ours =
+      proposal.member() == options_.self.id && proposal.incarnation() == options_.incarnation;
+  const auto waiting = ours ? pending_.take(proposal.sequence()) : std::nullopt;
+  google::protobuf::Message* response = waiting ? waiting->response : nullptr;
+  Result<StateMachine::Outcome> outcome = state_.apply(entry, proposal, response);
+  if (!outcome) {
+    if (waiting) answer(waiting->id, Refusal::corrupt);
+    return outcome.error();
+  }
+  clock_.observe(state_.cluster_time_ms());
+  for (const mvcc::SharedEvents& events : outcome->events) watches_.notify(events);
+  if (waiting) {
+    if (!outcome->refusal) {
+      etcdserverpb::ResponseHeader base;
+      fill_header(&base);
+      set_header_base(response, base);
+    }
+    answer(waiting->id, outcome->refusal);
+  } else if (ours) {
+    answer_applied(proposal, *outcome);
+  }
+  return {};
+}
+
+// What this member asked of the log by itself has happened.
+void Replica::answer_applied(const Proposal& proposal, const StateMachine::Outcome& outcome) {
+  keeper_.finish_expiry(proposal.sequence());
+  if (!proposal.has_lease_renew()) return;
+  const std::vector<LeaseKeeper::Renewal> renewals = keeper_.finish_renewal(proposal.sequence());
+  for (std::size_t i = 0; i < renewals.size(); ++i) {
+    etcdserverpb::LeaseKeepAliveResponse& response = *renewals[i].response;
+    fill_header(response.mutable_header());
+    response.mutable_header()->set_revision(state_.store().current_revision());
+    response.set_id(renewals[i].lease);
+    response.set_ttl(outcome.renewed[i].ttl_s);
+    answer(renewals[i].id, std::nullopt);
+  }
+}
+
+void Replica::notice_role(Instant now) {
+  const bool leads = raft_.role() == raft::Role::leader;
+  if (leads == was_leader_) return;
+  was_leader_ = leads;
+  compactor_.restart();
+  if (!leads) {
+    clock_.stop_leading();
+    for (const RequestId id : keeper_.take_all()) answer(id, Refusal::leader_changed);
+    return;
+  }
+  // Stamps grow along the log, so the last one is the highest.
+  const raft::Log& log = raft_.log();
+  for (raft::Index index = log.last_index(); index > state_.applied_index(); --index) {
+    Proposal proposal;
+    if (log.at(index).payload.empty() || !proposal.ParseFromString(log.at(index).payload)) continue;
+    clock_.observe(proposal.cluster_time_ms());
+    break;
+  }
+  clock_.start_leading(now);
+}
+
+void Replica::propose_lease_work(Instant now) {
+  if (raft_.role() != raft::Role::leader) return;
+  if (auto renew = keeper_.begin_renewal(next_sequence_)) {
+    Proposal proposal;
+    proposal.mutable_lease_renew()->Swap(&*renew);
+    if (!propose_own(std::move(proposal), now)) {
+      for (const RequestId id : keeper_.take_all()) answer(id, Refusal::too_many_requests);
+    }
+  }
+  // An expiry must not be decided before what the last leader wrote is known to be applied.
+  if (!keeper_.may_expire() || !is_ready() || draining_) return;
+  const std::vector<std::int64_t> due = state_.lessor().due(clock_.now_ms(), kExpiriesPerEntry);
+  if (due.empty()) return;
+  Proposal proposal;
+  proposal.mutable_lease_expire()->mutable_ids()->Add(due.begin(), due.end());
+  const std::uint64_t sequence = next_sequence_;
+  if (propose_own(std::move(proposal), now)) keeper_.begin_expiry(sequence);
+}
+
+void Replica::begin_read_round(Instant now) {
+  const Duration patience = options_.tick * options_.election_ticks;
+  if (!reads_in_round_.empty()) {
+    if (now - round_began_ < patience) return;
+    waiting_reads_.insert(waiting_reads_.begin(), reads_in_round_.begin(), reads_in_round_.end());
+    reads_in_round_.clear();
+  }
+  if (waiting_reads_.empty()) return;
+  if (!raft_.read_index(std::to_string(++round_))) return;  // no leader: asked again, or timed out
+  reads_in_round_ = std::exchange(waiting_reads_, {});
+  round_began_ = now;
+}
+
+void Replica::serve_confirmed_reads() {
+  while (!confirmed_reads_.empty() && confirmed_reads_.begin()->first <= state_.applied_index()) {
+    const WaitingRead read = confirmed_reads_.begin()->second;
+    confirmed_reads_.erase(confirmed_reads_.begin());
+    answer(read.id, this->read(read.call));
+  }
+}
+
+void Replica::log_persisted(std::uint64_t ready_number) {
+  raft_.persisted(ready_number);
+}
+
+void Replica::maybe_take_batch(Instant now) {
+  const mvcc::Batch& pending = state_.store().pending_batch();
+  if (batch_entry_count_ == 0 && pending.writes.empty()) {
+    batch_since_ = now;
+    flush_wanted_ = false;
+    return;
+  }
+  if (batch_out_) return;
+  if (!flush_wanted_ && now - batch_since_ < options_.batch_age &&
+      batch_entry_count_ < options_.batch_entries && pending.byte_count < options_.batch_bytes) {
+    return;
+  }
+  output_.batch = state_.take_batch();
+  CONCLAVE_CHECK(output_.batch != nullptr, "a batch with the applied index is never empty");
+  batch_out_ = true;
+  flush_wanted_ = false;
+  batch_entry_count_ = 0;
+  batch_since_ = now;
+  batch_applied_ = state_.applied_index();
+}
+
+void Replica::batch_committed(std::uint64_t size_bytes, std::uint64_t size_in_use_bytes) {
+  CONCLAVE_CHECK(batch_out_, "no batch was on its way");
+  batch_out_ = false;
+  size_bytes_ = size_bytes;
+  size_in_use_bytes_ = size_in_use_bytes;
+  state_.store().batch_committed();
+  // A power cut may still take back this commit, but no longer the one before it.
+  const raft::Index proven = std::exchange(committed_applied_, batch_applied_);
+  if (proven > raft_.log().compacted().index) {
+    raft_.compact(proven);
+    output_.release_log = proven;
+  }
+}
+
+void Replica::expire_calls(Instant now) {
+  for (const RequestId id : pending_.take_expired(now)) answer(id, Refusal::timeout);
+  if (keeper_.overdue(now)) {
+    for (const RequestId id : keeper_.take_all()) answer(id, Refusal::timeout);
+  }
+  const auto expire = [&](std::vector<WaitingRead>& reads) {
+    std::erase_if(reads, [&](const WaitingRead& read) {
+      if (read.deadline > now) return false;
+      answer(read.id, Refusal::timeout);
+      return true;
+    });
+  };
+  expire(waiting_reads_);
+  expire(reads_in_round_);
+  std::erase_if(confirmed_reads_, [&](const auto& confirmed) {
+    if (confirmed.second.deadline > now) return false;
+    answer(confirmed.second.id, Refusal::timeout);
+    return true;
+  });
+}
+
+void Replica::abandon(api::Refusal refusal) {
+  draining_ = true;
+  for (const RequestId id : pending_.take_all()) answer(id, refusal);
+  for (const RequestId id : keeper_.take_all()) answer(id, refusal);
+  for (const WaitingRead& read : waiting_reads_) answer(read.id, refusal);
+  for (const WaitingRead& read : reads_in_round_) answer(read.id, refusal);
+  for (const auto& [index, read] : confirmed_reads_) answer(read.id, refusal);
+  waiting_reads_.clear();
+  reads_in_round_.clear();
+  confirmed_reads_.clear();
+}
+
+}  // namespace conclave::replica

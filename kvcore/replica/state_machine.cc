@@ -1,0 +1,196 @@
+#include "conclave/replica/state_machine.h"
+
+#include <utility>
+
+#include "conclave/base/bytes.h"
+
+namespace conclave::replica {
+namespace {
+
+constexpr std::string_view kAppliedKey = "applied";  // index, term, cluster time: three u64/i64 LE
+
+mvcc::LeaseChecker checker_of(const lease::Lessor& lessor) {
+  return [&lessor](std::int64_t id) { return lessor.exists(id); };
+}
+
+}  // namespace
+
+StateMachine::StateMachine(const mvcc::Storage& storage)
+    : storage_(&storage), store_(std::make_unique<mvcc::Store>(storage)) {}
+
+Result<raft::Index> StateMachine::stored_index(const mvcc::Storage& storage) {
+  StateMachine position(storage);
+  if (Result<void> loaded = position.load_position(); !loaded) return loaded.error();
+  return position.applied_index_;
+}
+
+Result<void> StateMachine::load_position() {
+  Result<std::optional<std::string>> applied = storage_->get(mvcc::Table::meta, kAppliedKey);
+  if (!applied) return applied.error();
+  if (!*applied) return {};
+  ByteReader reader(**applied);
+  const auto index = reader.le<std::uint64_t>();
+  const auto term = reader.le<std::uint64_t>();
+  const auto time_ms = reader.le<std::int64_t>();
+  if (!time_ms) return Error{Errc::corrupt, "store: the record of the applied index is cut short"};
+  applied_index_ = *index;
+  applied_term_ = *term;
+  cluster_time_ms_ = *time_ms;
+  return {};
+}
+
+Result<void> StateMachine::load() {
+  if (Result<void> loaded = load_position(); !loaded) return loaded;
+  if (Result<void> loaded = store_->load(); !loaded) return loaded;
+  Result<void> restored;
+  const Result<void> scanned = storage_->scan(mvcc::Table::leases, "", "",
+                                              [&](std::string_view key, std::string_view value) {
+                                                restored = lessor_.restore(key, value);
+                                                return restored.has_value();
+                                              });
+  if (!scanned) return scanned;
+  if (!restored) return restored;
+  store_->visit_attached(
+      [this](std::int64_t id, std::string_view key) { lessor_.attach(id, key); });
+  return {};
+}
+
+Result<StateMachine::Outcome> StateMachine::apply(const raft::Entry& entry,
+                                                  const Proposal& proposal,
+                                                  google::protobuf::Message* response) {
+  CONCLAVE_CHECK(entry.index == applied_index_ + 1, "entries are applied in order, each once");
+  if (proposal.version() != kProposalVersion) {
+    return Error{Errc::corrupt, "log entry " + std::to_string(entry.index) + " has version " +
+                                    std::to_string(proposal.version()) +
+                                    ", which this program does not know"};
+  }
+  // A stamp never runs backwards within the log; taking the larger keeps that true for what
+  // follows.
+  cluster_time_ms_ = std::max(cluster_time_ms_, proposal.cluster_time_ms());
+  Result<Outcome> outcome = apply_request(proposal, response);
+  if (!outcome) return outcome;
+  if (store_->failure()) return *store_->failure();
+  applied_index_ = entry.index;
+  applied_term_ = entry.term;
+  return outcome;
+}
+
+void StateMachine::skip(const raft::Entry& entry) {
+  CONCLAVE_CHECK(entry.index == applied_index_ + 1, "entries are applied in order, each once");
+  applied_index_ = entry.index;
+  applied_term_ = entry.term;
+}
+
+Result<StateMachine::Outcome> StateMachine::apply_request(const Proposal& proposal,
+                                                          google::protobuf::Message* response) {
+  Outcome outcome;
+  switch (proposal.request_case()) {
+    case Proposal::kPut:
+      keep(store_->put(proposal.put(), checker_of(lessor_)), response, outcome);
+      return outcome;
+    case Proposal::kDeleteRange:
+      keep(store_->delete_range(proposal.delete_range()), response, outcome);
+      return outcome;
+    case Proposal::kTxn:
+      keep(store_->txn(proposal.txn(), checker_of(lessor_)), response, outcome);
+      return outcome;
+    case Proposal::kCompact: {
+      auto compacted = store_->compact(proposal.compact());
+      if (!compacted) {
+        outcome.refusal = compacted.error();
+      } else if (response != nullptr) {
+        response->CopyFrom(*compacted);
+      }
+      return outcome;
+    }
+    case Proposal::kLeaseGrant:
+      return apply_lease_grant(proposal.lease_grant(), response);
+    case Proposal::kLeaseRevoke:
+      return apply_lease_revoke(proposal.lease_revoke(), response);
+    case Proposal::kLeaseRenew: {
+      const auto& ids = proposal.lease_renew().ids();
+      outcome.renewed = lessor_.renew(std::span(ids.data(), static_cast<std::size_t>(ids.size())),
+                                      cluster_time_ms_);
+      return outcome;
+    }
+    case Proposal::kLeaseExpire: {
+      const auto& ids = proposal.lease_expire().ids();
+      for (const lease::Revoked& revoked : lessor_.expire(
+               std::span(ids.data(), static_cast<std::size_t>(ids.size())), cluster_time_ms_)) {
+        delete_keys_of(revoked, outcome);
+      }
+      return outcome;
+    }
+    case Proposal::REQUEST_NOT_SET:
+      break;
+  }
+  return Error{Errc::corrupt, "log entry " + std::to_string(applied_index_ + 1) +
+                                  " is of a kind that this program does not know"};
+}
+
+template <class Response>
+void StateMachine::keep(api::Reply<mvcc::Applied<Response>> applied,
+                        google::protobuf::Message* response, Outcome& outcome) {
+  if (!applied) {
+    outcome.refusal = applied.error();
+    return;
+  }
+  for (const mvcc::LeaseChange& change : applied->lease_changes) {
+    if (change.detached != 0) lessor_.detach(change.detached, change.key);
+    if (change.attached != 0) lessor_.attach(change.attached, change.key);
+  }
+  if (applied->events != nullptr) outcome.events.push_back(std::move(applied->events));
+  if (response != nullptr) static_cast<Response*>(response)->Swap(&applied->response);
+}
+
+// One revision for each revoked lease, and none if it had no keys.
+void StateMachine::delete_keys_of(const lease::Revoked& revoked, Outcome& outcome) {
+  auto deleted = store_->delete_keys(revoked.keys);
+  CONCLAVE_CHECK(deleted || store_->failure(), "deleting the keys of a lease cannot be refused");
+  if (deleted && deleted->events != nullptr) outcome.events.push_back(std::move(deleted->events));
+}
+
+StateMachine::Outcome StateMachine::apply_lease_grant(
+    const etcdserverpb::LeaseGrantRequest& request, google::protobuf::Message* response) {
+  Outcome outcome;
+  auto granted = lessor_.grant(request.id(), request.ttl(), cluster_time_ms_);
+  if (!granted) {
+    outcome.refusal = granted.error();
+  } else if (response != nullptr) {
+    auto* answer = static_cast<etcdserverpb::LeaseGrantResponse*>(response);
+    answer->set_id(granted->id);
+    answer->set_ttl(granted->ttl_s);
+    answer->mutable_header()->set_revision(store_->current_revision());
+  }
+  return outcome;
+}
+
+StateMachine::Outcome StateMachine::apply_lease_revoke(
+    const etcdserverpb::LeaseRevokeRequest& request, google::protobuf::Message* response) {
+  Outcome outcome;
+  auto revoked = lessor_.revoke(request.id());
+  if (!revoked) {
+    outcome.refusal = revoked.error();
+    return outcome;
+  }
+  delete_keys_of(*revoked, outcome);
+  if (response != nullptr) {
+    auto* answer = static_cast<etcdserverpb::LeaseRevokeResponse*>(response);
+    answer->mutable_header()->set_revision(store_->current_revision());
+  }
+  return outcome;
+}
+
+std::shared_ptr<const mvcc::Batch> StateMachine::take_batch() {
+  for (lease::RecordWrite& write : lessor_.take_writes()) {
+    store_->add_write({mvcc::Table::leases, std::move(write.key), std::move(write.value)});
+  }
+  std::string applied;
+  append_le<std::uint64_t>(applied, applied_index_);
+  append_le<std::uint64_t>(applied, applied_term_);
+  append_le<std::int64_t>(applied, cluster_time_ms_);
+  store_->add_write({mvcc::Table::meta, std::string(kAppliedKey), std::move(applied)});
+  return store_->take_batch();
+}
+
+}  // namespace conclave::replica

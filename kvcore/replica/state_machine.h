@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <google/protobuf/message.h>
+
+#include "conclave/api/errors.h"
+#include "conclave/base/result.h"
+#include "conclave/lease/lessor.h"
+#include "conclave/mvcc/store.h"
+#include "conclave/raft/types.h"
+#include "conclave/replica/proposal.h"
+
+namespace conclave::replica {
+
+// The applied state: keys, leases and the place in the log that they stand for.
+//
+// apply() is a function of the entry and of this state alone: no clock, no cache, nothing of what
+// this member has put on disk or removed from it. So members that applied the same entries are
+// equal, and a refused entry is refused everywhere.
+//
+// Caveat: after an error the state must not be used any more.
+class StateMachine {
+ public:
+  // What one entry brought about, besides the response.
+  struct Outcome {
+    std::optional<api::Refusal> refusal;
+    std::vector<mvcc::SharedEvents> events;  // by revision
+    std::vector<lease::Renewed> renewed;     // of a lease_renew, in the order of its ids
+  };
+
+  explicit StateMachine(const mvcc::Storage& storage);
+
+  // The index up to which a storage has applied the log, without loading the rest; 0 for an empty
+  // one.
+  static Result<raft::Index> stored_index(const mvcc::Storage& storage);
+
+  // Reads what the storage holds; an empty one is a new state at index 0.
+  Result<void> load();
+
+  // `response` is that of the entry's kind, or null where nobody waits for it; its header gets the
+  // revision. Errc::corrupt: an entry of an unknown version or kind, or a failed read of the store.
+  Result<Outcome> apply(const raft::Entry& entry, const Proposal& proposal,
+                        google::protobuf::Message* response);
+  // An entry that changes nothing here: a new leader's first.
+  void skip(const raft::Entry& entry);
+
+  raft::Index applied_index() const { return applied_index_; }
+  raft::Term applied_term() const { return applied_term_; }
+  std::int64_t cluster_time_ms() const { return cluster_time_ms_; }
+
+  mvcc::Store& store() { return *store_; }
+  const mvcc::Store& store() const { return *store_; }
+  const lease::Lessor& lessor() const { return lessor_; }
+
+  // Everything applied so far and not yet taken, with the applied index, its term, the cluster time
+  // and the changed leases: what is on disk together is true together.
+  std::shared_ptr<const mvcc::Batch> take_batch();
+
+ private:
+  Result<void> load_position();
+  Result<Outcome> apply_request(const Proposal& proposal, google::protobuf::Message* response);
+  template <class Response>
+  void keep(api::Reply<mvcc::Applied<Response>> applied, google::protobuf::Message* response,
+            Outcome& outcome);
+  void delete_keys_of(const lease::Revoked& revoked, Outcome& outcome);
+  Outcome apply_lease_grant(const etcdserverpb::LeaseGrantRequest& request,
+                            google::protobuf::Message* response);
+  Outcome apply_lease_revoke(const etcdserverpb::LeaseRevokeRequest& request,
+                             google::protobuf::Message* response);
+
+  const mvcc::Storage* storage_;
+  std::unique_ptr<mvcc::Store> store_;
+  lease::Lessor lessor_;
+  raft::Index applied_index_ = 0;
+  raft::Term applied_term_ = 0;
+  std::int64_t cluster_time_ms_ = 0;
+};
+
+}  // namespace conclave::replica

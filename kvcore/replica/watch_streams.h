@@ -1,0 +1,105 @@
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "conclave/api/rpc.pb.h"
+#include "conclave/base/clock.h"
+#include "conclave/mvcc/watch_hub.h"
+
+namespace conclave::replica {
+
+using StreamId = std::uint64_t;
+
+struct WatchDelivery {
+  StreamId stream;
+  std::shared_ptr<const etcdserverpb::WatchResponse> response;
+};
+
+// What stands in every response's header besides the revision.
+struct HeaderBase {
+  std::uint64_t cluster_id = 0;
+  std::uint64_t member_id = 0;
+  std::uint64_t raft_term = 0;
+};
+
+// The watch streams of this member: which watchers each has under which id, what each may be sent
+// now, and the responses as the wire wants them. mvcc::WatchHub decides what a watcher gets; this
+// decides when.
+//
+// A stream has a window of responses that its reader has not acknowledged. While it is used up
+// nothing is taken from the hub for the stream's watchers, which then catch up from the store: a
+// reader that stopped costs a bounded amount of memory.
+//
+// Not thread-safe; the replica's thread. Unknown stream ids are ignored: a stream's last calls may
+// cross its closing.
+class WatchStreams {
+ public:
+  WatchStreams(const mvcc::Store& store, int window, std::uint64_t fragment_bytes);
+
+  void open(StreamId stream);
+  void close(StreamId stream);
+  void create(StreamId stream, etcdserverpb::WatchCreateRequest request);
+  void cancel(StreamId stream, std::int64_t watch_id);
+  void request_progress(StreamId stream);
+  void acknowledge(StreamId stream, int count);
+
+  void notify(const mvcc::SharedEvents& events) { hub_.notify(events); }
+  // Periodic progress notifications, for those who asked and had no event for the interval.
+  void tick(Instant now);
+
+  // What may go out now, in order; has_more() afterwards tells whether that was all.
+  void collect(const HeaderBase& header, std::vector<WatchDelivery>& out);
+
+  // A stream yielded and wants collect() to be called again, soon.
+  bool has_more() const { return !active_.empty(); }
+
+  std::size_t watcher_count() const { return watchers_.size(); }
+
+ private:
+  struct Watcher {
+    StreamId stream = 0;
+    std::int64_t watch_id = 0;
+    Instant last_sent{};  // zero until the first tick
+    bool sent_since_tick = false;
+  };
+  struct Stream {
+    int credit = 0;
+    std::int64_t next_watch_id = 0;
+    std::map<std::int64_t, mvcc::WatcherId> watchers;  // by watch id
+    std::deque<etcdserverpb::WatchResponse> control;   // created, cancelled, progress: in order
+    std::deque<mvcc::WatcherId> ready;
+    bool progress_wanted = false;
+  };
+
+  void refuse_create(Stream& stream, std::string_view reason);
+  void remove(Stream& stream, std::int64_t watch_id);
+  bool all_caught_up(const Stream& stream) const;
+  void collect_stream(StreamId id, Stream& stream, const HeaderBase& header,
+                      std::vector<WatchDelivery>& out);
+  void collect_watcher(StreamId id, Stream& stream, mvcc::WatcherId watcher,
+                       const HeaderBase& header, std::vector<WatchDelivery>& out);
+  void send(StreamId id, Stream& stream, const HeaderBase& header,
+            etcdserverpb::WatchResponse response, std::vector<WatchDelivery>& out);
+  void send_events(StreamId id, Stream& stream, const HeaderBase& header,
+                   etcdserverpb::WatchResponse response, bool fragment,
+                   std::vector<WatchDelivery>& out);
+  void append_events(const mvcc::WatchPiece& piece, bool with_prev_kv,
+                     etcdserverpb::WatchResponse& response) const;
+
+  const mvcc::Store& store_;
+  const int window_;
+  const std::uint64_t fragment_bytes_;
+  mvcc::WatchHub hub_;
+  mvcc::WatcherId next_watcher_ = 1;
+  std::unordered_map<StreamId, Stream> streams_;
+  std::unordered_map<mvcc::WatcherId, Watcher> watchers_;
+  std::deque<StreamId> active_;  // may have something to send
+};
+
+}  // namespace conclave::replica

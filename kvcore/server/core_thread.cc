@@ -1,0 +1,292 @@
+#include "conclave/server/core_thread.h"
+
+#include <utility>
+
+namespace conclave::server {
+namespace {
+
+using std::chrono::steady_clock;
+
+// How long a stopping node waits for the answers of what it has proposed.
+constexpr auto kDrainTime = std::chrono::seconds(10);
+
+}  // namespace
+
+// Calls travel to the core as events; once the core is closed they go nowhere.
+class CoreThread::Stream final : public WatchStream {
+ public:
+  Stream(CoreThread& core, replica::StreamId id) : core_(core), id_(id) {}
+  ~Stream() override {
+    core_.post([&core = core_, id = id_] {
+      core.replica_->watches().close(id);
+      core.sinks_.erase(id);
+    });
+  }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+
+  void create(etcdserverpb::WatchCreateRequest request) override {
+    core_.post([&core = core_, id = id_, request = std::move(request)]() mutable {
+      core.replica_->watches().create(id, std::move(request));
+    });
+  }
+  void cancel(std::int64_t watch_id) override {
+    core_.post(
+        [&core = core_, id = id_, watch_id] { core.replica_->watches().cancel(id, watch_id); });
+  }
+  void request_progress() override {
+    core_.post([&core = core_, id = id_] { core.replica_->watches().request_progress(id); });
+  }
+  void acknowledge(int count) override {
+    core_.post(
+        [&core = core_, id = id_, count] { core.replica_->watches().acknowledge(id, count); });
+  }
+
+ private:
+  CoreThread& core_;
+  const replica::StreamId id_;
+};
+
+CoreThread::CoreThread(Parts parts, OnFailure on_failure)
+    : tick_(parts.tick),
+      queue_length_max_(parts.queue_length_max),
+      on_failure_(std::move(on_failure)),
+      replica_(std::move(parts.replica)),
+      next_tick_(steady_clock::now() + parts.tick),
+      store_(std::move(parts.store)),
+      disk_(std::move(parts.disk)) {
+  const auto report_failure = [this](const Error& error) { post([this, error] { fail(error); }); };
+  store_thread_ = std::make_unique<StoreThread>(
+      *store_, StoreThread::Callbacks{[this](std::uint64_t size, std::uint64_t in_use) {
+                                        post([this, size, in_use] {
+                                          replica_->batch_committed(size, in_use);
+                                        });
+                                      },
+                                      report_failure});
+  log_thread_ = std::make_unique<LogThread>(
+      std::move(parts.log),
+      LogThread::Callbacks{[this](std::uint64_t number) {
+                             post([this, number] { replica_->log_persisted(number); });
+                           },
+                           report_failure});
+  thread_ = std::thread([this] { run(); });
+}
+
+CoreThread::~CoreThread() {
+  stop();
+}
+
+void CoreThread::stop() {
+  const std::lock_guard guard(stop_mutex_);
+  if (!thread_.joinable()) return;
+  post([this] {
+    drain_until_ = steady_clock::now() + kDrainTime;
+    stopping_ = true;
+    replica_->drain();
+  });
+  thread_.join();
+  // The log first: what the store is about to commit is in it.
+  log_thread_.reset();
+  store_thread_.reset();
+  store_.reset();
+}
+
+void CoreThread::submit(const replica::AnyCall& call, Done done) {
+  std::optional<api::Refusal> refusal;
+  bool wake = false;
+  {
+    const std::lock_guard guard(mutex_);
+    if (closed_) {
+      refusal = api::Refusal::stopped;
+    } else if (submissions_.size() >= queue_length_max_) {
+      refusal = api::Refusal::too_many_requests;
+    } else {
+      wake = submissions_.empty() && events_.empty();
+      submissions_.push_back({call, std::move(done)});
+    }
+  }
+  if (refusal) {
+    done(refusal);
+  } else if (wake) {
+    changed_.notify_one();
+  }
+}
+
+void CoreThread::post(Event event) {
+  bool wake = false;
+  {
+    const std::lock_guard guard(mutex_);
+    if (closed_) return;
+    wake = submissions_.empty() && events_.empty();
+    events_.push_back(std::move(event));
+  }
+  if (wake) changed_.notify_one();
+}
+
+bool CoreThread::take_work(std::vector<Submission>& submissions, std::vector<Event>& events) {
+  submissions.clear();
+  events.clear();
+  std::unique_lock lock(mutex_);
+  if (!replica_->has_more()) {
+    auto wake = next_tick_;
+    if (const auto deadline = replica_->next_deadline()) {
+      wake = std::min(wake, steady_clock::now() + (*deadline - BootClock::now()));
+    }
+    changed_.wait_until(lock, wake,
+                        [this] { return !submissions_.empty() || !events_.empty(); });
+  }
+  if (stopping_ && finished()) {
+    closed_ = true;
+    // What came in since is refused below, by the caller.
+  }
+  submissions.swap(submissions_);
+  events.swap(events_);
+  return !closed_;
+}
+
+bool CoreThread::finished() const {
+  if (failure_ || steady_clock::now() >= drain_until_) return true;
+  return replica_->idle() && replica_->settled();
+}
+
+void CoreThread::run() {
+  std::vector<Submission> submissions;
+  std::vector<Event> events;
+  while (take_work(submissions, events)) {
+    const Instant now = BootClock::now();
+    for (const Event& event : events) event();
+    for (Submission& submission : submissions) {
+      if (failure_) {
+        submission.done(api::Refusal::stopped);
+        continue;
+      }
+      if (free_slots_.empty()) {
+        free_slots_.push_back(slots_.size());
+        slots_.emplace_back();
+      }
+      const std::uint64_t slot = free_slots_.back();
+      free_slots_.pop_back();
+      slots_[slot] = std::move(submission.done);
+      replica_->submit(slot, submission.call, now);
+    }
+    const auto steady = steady_clock::now();
+    const bool tick_due = steady >= next_tick_;
+    // After a stall, missed ticks are not made up for: time that nobody saw passing elects nobody.
+    if (tick_due) next_tick_ = std::max(next_tick_ + tick_, steady);
+    if (failure_) continue;
+    if (tick_due) replica_->tick(now);
+    if (stopping_) replica_->flush();
+    if (Result<void> processed = replica_->process(now); !processed) fail(processed.error());
+    ready_.store(!failure_ && replica_->is_ready(), std::memory_order_release);
+    carry_out(replica_->take_output());
+  }
+  for (const Submission& submission : submissions) submission.done(api::Refusal::stopped);
+  replica_->abandon(api::Refusal::timeout);
+  carry_out(replica_->take_output());
+  close_streams();
+}
+
+void CoreThread::carry_out(replica::Output output) {
+  if (!failure_) {
+    if (!output.log_writes.empty()) log_thread_->write(std::move(output.log_writes));
+    if (output.batch) store_thread_->commit(std::move(output.batch));
+    if (output.release_log) log_thread_->release(*output.release_log);
+  }
+  for (const replica::Answer& answer : output.answers) {
+    const Done done = std::exchange(slots_[answer.id], nullptr);
+    free_slots_.push_back(answer.id);
+    done(answer.refusal);
+  }
+  for (replica::WatchDelivery& delivery : output.deliveries) {
+    const auto sink = sinks_.find(delivery.stream);
+    if (sink != sinks_.end()) sink->second->deliver(std::move(delivery.response));
+  }
+}
+
+// Fail-stop: nothing is written, applied or answered with success any more. What was proposed may
+// or may not be carried out after a restart, so its callers are told that time ran out.
+void CoreThread::fail(const Error& error) {
+  if (failure_) return;
+  failure_ = error;
+  ready_.store(false, std::memory_order_release);
+  replica_->abandon(api::Refusal::timeout);
+  carry_out(replica_->take_output());
+  close_streams();
+  on_failure_(error);
+}
+
+void CoreThread::close_streams() {
+  for (const auto& [id, sink] : sinks_) sink->close(api::Refusal::stopped);
+  sinks_.clear();
+}
+
+std::unique_ptr<WatchStream> CoreThread::open_watch(std::shared_ptr<WatchSink> sink) {
+  replica::StreamId id = 0;
+  bool refused = false;
+  {
+    const std::lock_guard guard(mutex_);
+    id = next_stream_++;
+    refused = closed_;
+  }
+  if (refused) {
+    sink->close(api::Refusal::stopped);
+  } else {
+    post([this, id, sink = std::move(sink)]() mutable {
+      if (failure_) return sink->close(api::Refusal::stopped);
+      replica_->watches().open(id);
+      sinks_.emplace(id, std::move(sink));
+    });
+  }
+  return std::make_unique<Stream>(*this, id);
+}
+
+void CoreThread::range(const etcdserverpb::RangeRequest& request,
+                       etcdserverpb::RangeResponse* response, Done done) {
+  submit(replica::RangeCall{&request, response}, std::move(done));
+}
+void CoreThread::put(const etcdserverpb::PutRequest& request, etcdserverpb::PutResponse* response,
+                     Done done) {
+  submit(replica::PutCall{&request, response}, std::move(done));
+}
+void CoreThread::delete_range(const etcdserverpb::DeleteRangeRequest& request,
+                              etcdserverpb::DeleteRangeResponse* response, Done done) {
+  submit(replica::DeleteRangeCall{&request, response}, std::move(done));
+}
+void CoreThread::txn(const etcdserverpb::TxnRequest& request, etcdserverpb::TxnResponse* response,
+                     Done done) {
+  submit(replica::TxnCall{&request, response}, std::move(done));
+}
+void CoreThread::compact(const etcdserverpb::CompactionRequest& request,
+                         etcdserverpb::CompactionResponse* response, Done done) {
+  submit(replica::CompactCall{&request, response}, std::move(done));
+}
+void CoreThread::lease_grant(const etcdserverpb::LeaseGrantRequest& request,
+                             etcdserverpb::LeaseGrantResponse* response, Done done) {
+  submit(replica::LeaseGrantCall{&request, response}, std::move(done));
+}
+void CoreThread::lease_revoke(const etcdserverpb::LeaseRevokeRequest& request,
+                              etcdserverpb::LeaseRevokeResponse* response, Done done) {
+  submit(replica::LeaseRevokeCall{&request, response}, std::move(done));
+}
+void CoreThread::lease_keep_alive(const etcdserverpb::LeaseKeepAliveRequest& request,
+                                  etcdserverpb::LeaseKeepAliveResponse* response, Done done) {
+  submit(replica::LeaseKeepAliveCall{&request, response}, std::move(done));
+}
+void CoreThread::lease_time_to_live(const etcdserverpb::LeaseTimeToLiveRequest& request,
+                                    etcdserverpb::LeaseTimeToLiveResponse* response, Done done) {
+  submit(replica::LeaseTimeToLiveCall{&request, response}, std::move(done));
+}
+void CoreThread::lease_leases(const etcdserverpb::LeaseLeasesRequest& request,
+                              etcdserverpb::LeaseLeasesResponse* response, Done done) {
+  submit(replica::LeaseLeasesCall{&request, response}, std::move(done));
+}
+void CoreThread::status(const etcdserverpb::StatusRequest& request,
+                        etcdserverpb::StatusResponse* response, Done done) {
+  submit(replica::StatusCall{&request, response}, std::move(done));
+}
+void CoreThread::member_list(const etcdserverpb::MemberListRequest& request,
+                             etcdserverpb::MemberListResponse* response, Done done) {
+  submit(replica::MemberListCall{&request, response}, std::move(done));
+}
+
+}  // namespace conclave::server

@@ -1,0 +1,113 @@
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "conclave/replica/replica.h"
+#include "conclave/server/node.h"
+#include "conclave/server/node_threads.h"
+
+namespace conclave::server {
+
+// The thread that owns the replica: it takes requests and the disk threads' reports from a bounded
+// queue, lets time pass, and hands out what the replica wants done.
+class CoreThread final : public Node {
+ public:
+  struct Parts {
+    std::unique_ptr<replica::Replica> replica;
+    std::unique_ptr<lmdb::Store> store;
+    std::unique_ptr<wal::Disk> disk;
+    std::unique_ptr<wal::Log> log;
+    Duration tick;
+    std::size_t queue_length_max;
+  };
+
+  CoreThread(Parts parts, OnFailure on_failure);
+  ~CoreThread() override;
+
+  void stop() override;
+  bool is_ready() const override { return ready_.load(std::memory_order_acquire); }
+
+  void range(const etcdserverpb::RangeRequest& request, etcdserverpb::RangeResponse* response,
+             Done done) override;
+  void put(const etcdserverpb::PutRequest& request, etcdserverpb::PutResponse* response,
+           Done done) override;
+  void delete_range(const etcdserverpb::DeleteRangeRequest& request,
+                    etcdserverpb::DeleteRangeResponse* response, Done done) override;
+  void txn(const etcdserverpb::TxnRequest& request, etcdserverpb::TxnResponse* response,
+           Done done) override;
+  void compact(const etcdserverpb::CompactionRequest& request,
+               etcdserverpb::CompactionResponse* response, Done done) override;
+  void lease_grant(const etcdserverpb::LeaseGrantRequest& request,
+                   etcdserverpb::LeaseGrantResponse* response, Done done) override;
+  void lease_revoke(const etcdserverpb::LeaseRevokeRequest& request,
+                    etcdserverpb::LeaseRevokeResponse* response, Done done) override;
+  void lease_keep_alive(const etcdserverpb::LeaseKeepAliveRequest& request,
+                        etcdserverpb::LeaseKeepAliveResponse* response, Done done) override;
+  void lease_time_to_live(const etcdserverpb::LeaseTimeToLiveRequest& request,
+                          etcdserverpb::LeaseTimeToLiveResponse* response, Done done) override;
+  void lease_leases(const etcdserverpb::LeaseLeasesRequest& request,
+                    etcdserverpb::LeaseLeasesResponse* response, Done done) override;
+  void status(const etcdserverpb::StatusRequest& request, etcdserverpb::StatusResponse* response,
+              Done done) override;
+  void member_list(const etcdserverpb::MemberListRequest& request,
+                   etcdserverpb::MemberListResponse* response, Done done) override;
+  std::unique_ptr<WatchStream> open_watch(std::shared_ptr<WatchSink> sink) override;
+
+ private:
+  class Stream;
+  struct Submission {
+    replica::AnyCall call;
+    Done done;
+  };
+  using Event = std::function<void()>;
+
+  void submit(const replica::AnyCall& call, Done done);
+  void post(Event event);
+  void run();
+  bool take_work(std::vector<Submission>& submissions, std::vector<Event>& events);
+  void carry_out(replica::Output output);
+  void fail(const Error& error);
+  bool finished() const;
+  void close_streams();
+
+  const Duration tick_;
+  const std::size_t queue_length_max_;
+  const OnFailure on_failure_;
+
+  // Protected by mutex_.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Submission> submissions_;
+  std::vector<Event> events_;
+  bool closed_ = false;  // the core thread takes nothing more
+  std::uint64_t next_stream_ = 1;
+
+  std::atomic<bool> ready_{false};
+  std::atomic<bool> stopping_{false};
+
+  // The core thread's. A request's id is its slot; slots are used again.
+  std::unique_ptr<replica::Replica> replica_;
+  std::vector<Done> slots_;
+  std::vector<std::uint64_t> free_slots_;
+  std::unordered_map<replica::StreamId, std::shared_ptr<WatchSink>> sinks_;
+  std::optional<Error> failure_;
+  std::chrono::steady_clock::time_point next_tick_;
+  std::chrono::steady_clock::time_point drain_until_;
+
+  std::unique_ptr<lmdb::Store> store_;
+  std::unique_ptr<wal::Disk> disk_;
+  std::unique_ptr<StoreThread> store_thread_;
+  std::unique_ptr<LogThread> log_thread_;
+  std::mutex stop_mutex_;
+  std::thread thread_;
+};
+
+}  // namespace conclave::server

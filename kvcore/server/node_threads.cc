@@ -1,0 +1,116 @@
+#include "conclave/server/node_threads.h"
+
+#include <utility>
+
+namespace conclave::server {
+
+LogThread::LogThread(std::unique_ptr<wal::Log> log, Callbacks callbacks)
+    : log_(std::move(log)), callbacks_(std::move(callbacks)), thread_([this] { run(); }) {}
+
+LogThread::~LogThread() {
+  {
+    const std::lock_guard guard(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+void LogThread::write(std::vector<replica::Output::LogWrite> writes) {
+  {
+    const std::lock_guard guard(mutex_);
+    if (waiting_.empty()) {
+      waiting_ = std::move(writes);
+    } else {
+      for (auto& write : writes) waiting_.push_back(std::move(write));
+    }
+  }
+  changed_.notify_one();
+}
+
+void LogThread::release(raft::Index index) {
+  {
+    const std::lock_guard guard(mutex_);
+    release_ = index;
+  }
+  changed_.notify_one();
+}
+
+void LogThread::run() {
+  for (;;) {
+    std::vector<replica::Output::LogWrite> writes;
+    std::optional<raft::Index> release;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return stopping_ || !waiting_.empty() || release_; });
+      if (waiting_.empty() && !release_) break;
+      writes = std::exchange(waiting_, {});
+      release = std::exchange(release_, std::nullopt);
+    }
+    if (Result<void> done = carry_out(writes, release); !done) {
+      callbacks_.failed(done.error());
+      return;
+    }
+  }
+  if (Result<void> closed = log_->close(); !closed) callbacks_.failed(closed.error());
+}
+
+Result<void> LogThread::carry_out(const std::vector<replica::Output::LogWrite>& writes,
+                                  std::optional<raft::Index> release) {
+  bool must_sync = false;
+  for (const auto& write : writes) {
+    if (auto appended = log_->append(write.entries, write.hard_state); !appended) return appended;
+    must_sync = must_sync || write.must_sync;
+  }
+  if (must_sync) {
+    if (Result<raft::Index> synced = log_->sync(); !synced) return synced.error();
+  }
+  if (!writes.empty()) callbacks_.persisted(writes.back().ready_number);
+  // Housekeeping comes after the answer that somebody waits for.
+  if (must_sync) {
+    if (auto prepared = log_->prepare_next_segment(); !prepared) return prepared;
+  }
+  if (release) return log_->release(*release);
+  return {};
+}
+
+StoreThread::StoreThread(lmdb::Store& store, Callbacks callbacks)
+    : store_(store), callbacks_(std::move(callbacks)), thread_([this] { run(); }) {}
+
+StoreThread::~StoreThread() {
+  {
+    const std::lock_guard guard(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+void StoreThread::commit(std::shared_ptr<const mvcc::Batch> batch) {
+  {
+    const std::lock_guard guard(mutex_);
+    waiting_.push_back(std::move(batch));
+  }
+  changed_.notify_one();
+}
+
+void StoreThread::run() {
+  for (;;) {
+    std::shared_ptr<const mvcc::Batch> batch;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+      if (waiting_.empty()) break;
+      batch = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    if (Result<void> committed = store_.commit(*batch); !committed) {
+      callbacks_.failed(committed.error());
+      return;
+    }
+    callbacks_.committed(store_.size_bytes(), store_.size_in_use_bytes());
+  }
+  if (Result<void> synced = store_.sync(); !synced) callbacks_.failed(synced.error());
+}
+
+}  // namespace conclave::server
