@@ -190,6 +190,7 @@ class Values {
 
 std::vector<std::string> texts(const std::vector<Url>& urls) {
   std::vector<std::string> result;
+  result.reserve(urls.size());
   for (const Url& url : urls) result.push_back(url.text());
   return result;
 }
