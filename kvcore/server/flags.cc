@@ -48,7 +48,7 @@ constexpr Flag kClusterFlags[] = {
     {"initial-advertise-peer-urls", "URLS", "http://localhost:2380", "what other members are told"},
     {"initial-cluster", "NAME=URL", "", "the members; this one alone if not given"},
     {"initial-cluster-token", "TOKEN", "conclave-cluster", "makes the cluster's id its own"},
-    {"initial-cluster-state", "STATE", "new", "new"},
+    {"initial-cluster-state", "STATE", "new", "new; there is no cluster to join"},
 };
 
 constexpr Flag kSecurityFlags[] = {
@@ -65,7 +65,7 @@ constexpr Flag kLogFlags[] = {
 };
 
 po::options_description describe(const char* title, std::span<const Flag> flags) {
-  po::options_description group(title, 90, 56);
+  po::options_description group(title, 80, 44);
   for (const Flag& flag : flags) {
     std::string help = flag.help;
     if (*flag.fallback != '\0') help += std::string(" [") + flag.fallback + "]";
@@ -82,7 +82,7 @@ po::options_description describe_all() {
   all.add(describe("Cluster", kClusterFlags));
   all.add(describe("Security", kSecurityFlags));
   all.add(describe("Log", kLogFlags));
-  po::options_description asked("Help", 90, 56);
+  po::options_description asked("Help", 80, 44);
   asked.add_options()("help,h", "this text")("version", "the version");
   all.add(asked);
   return all;
@@ -190,6 +190,7 @@ class Values {
 
 std::vector<std::string> texts(const std::vector<Url>& urls) {
   std::vector<std::string> result;
+  result.reserve(urls.size());
   for (const Url& url : urls) result.push_back(url.text());
   return result;
 }

@@ -9,6 +9,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "conclave/api/errors.h"
+#include "conclave/server/open_calls.h"
 #include "conclave/server/request_handler.h"
 
 namespace conclave::server {
@@ -39,7 +40,13 @@ class UnaryCall final : public grpc::MessageHolder<Request, Response>,
 
   // Hands the request to the handler. `done` holds a bare pointer, so that std::function needs no
   // memory of its own; its running exactly once is the handler's promise.
-  grpc::ServerUnaryReactor* start(RequestHandler& handler, Method method) {
+  grpc::ServerUnaryReactor* start(RequestHandler& handler, OpenCalls& calls, Method method) {
+    calls_ = &calls;
+    if (!calls.enter()) {
+      references_.fetch_add(1, std::memory_order_relaxed);
+      finish(status_of(api::Refusal::stopped));
+      return this;
+    }
     references_.fetch_add(2, std::memory_order_relaxed);
     (handler.*method)(*this->request(), this->response(),
                       [this](std::optional<api::Refusal> refusal) {
@@ -50,7 +57,10 @@ class UnaryCall final : public grpc::MessageHolder<Request, Response>,
   }
 
   void Release() override { release(); }
-  void OnDone() override { release(); }
+  void OnDone() override {
+    calls_->leave();
+    release();
+  }
   void OnCancel() override { finish(grpc::Status(grpc::StatusCode::CANCELLED, "canceled")); }
 
  private:
@@ -68,6 +78,7 @@ class UnaryCall final : public grpc::MessageHolder<Request, Response>,
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
+  OpenCalls* calls_ = nullptr;
   std::atomic<int> references_{1};
   std::atomic<bool> finished_{false};
   alignas(std::max_align_t) std::byte block_[1024];
@@ -85,9 +96,10 @@ class CallAllocator final : public grpc::MessageAllocator<Request, Response> {
 // Begins the call whose messages a CallAllocator<Request, Response> made for `context`.
 template <class Request, class Response>
 grpc::ServerUnaryReactor* start_call(grpc::CallbackServerContext* context, RequestHandler& handler,
+                                     OpenCalls& calls,
                                      typename UnaryCall<Request, Response>::Method method) {
   auto* call = static_cast<UnaryCall<Request, Response>*>(context->GetRpcAllocatorState());
-  return call->start(handler, method);
+  return call->start(handler, calls, method);
 }
 
 }  // namespace conclave::server

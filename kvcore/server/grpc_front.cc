@@ -1,6 +1,6 @@
 #include "conclave/server/grpc_front.h"
 
-#include <atomic>
+#include <algorithm>
 #include <cerrno>
 #include <fstream>
 #include <limits>
@@ -8,14 +8,14 @@
 #include <sstream>
 #include <system_error>
 
-#include <grpcpp/ext/health_check_service_server_builder_option.h>
+#include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 #include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "conclave/server/grpc_services.h"
-#include "conclave/server/open_streams.h"
+#include "conclave/server/open_calls.h"
 
 namespace conclave::server {
 namespace {
@@ -91,18 +91,24 @@ void set_limits(const FrontOptions& options, grpc::ServerBuilder& builder) {
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
 }
 
+// Shutting the library down after its last user can wait 10 s for a poller of some channel of this
+// process; that would fall upon whoever destroys the last server. So it stays up.
+void keep_grpc_initialised() {
+  [[maybe_unused]] static const bool kept = (grpc_init(), true);
+}
+
 }  // namespace
 
 struct GrpcFront::Parts {
   explicit Parts(RequestHandler& handler) {
-    services.push_back(make_kv_service(handler));
-    services.push_back(make_lease_service(handler, streams));
-    services.push_back(make_watch_service(handler, streams));
-    services.push_back(make_maintenance_service(handler));
-    services.push_back(make_cluster_service(handler));
+    services.push_back(make_kv_service(handler, calls));
+    services.push_back(make_lease_service(handler, calls));
+    services.push_back(make_watch_service(handler, calls));
+    services.push_back(make_maintenance_service(handler, calls));
+    services.push_back(make_cluster_service(handler, calls));
   }
 
-  OpenStreams streams;
+  OpenCalls calls;
   std::vector<std::unique_ptr<grpc::Service>> services;
   std::unique_ptr<grpc::Server> server;
   std::once_flag shut_down;
@@ -117,6 +123,7 @@ GrpcFront::~GrpcFront() {
 
 Result<std::unique_ptr<GrpcFront>> GrpcFront::listen(const FrontOptions& options,
                                                      RequestHandler& handler) {
+  keep_grpc_initialised();
   auto parts = std::make_unique<Parts>(handler);
   std::vector<Url> urls = options.listen_urls;
   grpc::EnableDefaultHealthCheckService(true);
@@ -154,8 +161,11 @@ Result<std::unique_ptr<GrpcFront>> GrpcFront::listen(const FrontOptions& options
 void GrpcFront::shutdown(std::chrono::milliseconds patience) {
   std::call_once(parts_->shut_down, [&] {
     if (auto* health = parts_->server->GetHealthCheckService()) health->Shutdown();
-    parts_->streams.end_all();
-    parts_->server->Shutdown(std::chrono::system_clock::now() + patience);
+    parts_->calls.end_all();
+    parts_->calls.wait_until_none(patience);
+    // Every reply is on its way; connections get this long to close in an orderly manner.
+    constexpr std::chrono::milliseconds kCloseGrace{50};
+    parts_->server->Shutdown(std::chrono::system_clock::now() + kCloseGrace);
     parts_->server->Wait();
   });
 }

@@ -58,10 +58,10 @@ class GrpcFront {
   // The listening URLs, with the ports that were taken.
   const std::vector<Url>& urls() const { return urls_; }
 
-  // Stops accepting, reports NOT_SERVING, ends watch and keep-alive streams with Refusal::stopped
-  // once what they had in hand is sent, waits for unary calls to be answered; what is left after
-  // `patience` is cancelled. Blocks, little longer than `patience` whatever the handler does. A
-  // second call does nothing.
+  // Reports NOT_SERVING, refuses new calls with Refusal::stopped, ends watch and keep-alive streams
+  // with it once what they had in hand is sent, waits for unary calls to be answered; what is left
+  // after `patience` is cancelled, and the ports are given up. Blocks, little longer than
+  // `patience` whatever handler and clients do. A second call does nothing.
   void shutdown(std::chrono::milliseconds patience);
 
  private:

@@ -126,9 +126,9 @@ class KeepAliveState final : public EndableStream,
 
 class KeepAliveCall final : public Reactor {
  public:
-  KeepAliveCall(RequestHandler& handler, OpenStreams& streams)
-      : handler_(handler), streams_(streams), state_(std::make_shared<KeepAliveState>(this)) {
-    id_ = streams_.add(state_);
+  KeepAliveCall(RequestHandler& handler, OpenCalls& calls)
+      : handler_(handler), calls_(calls), state_(std::make_shared<KeepAliveState>(this)) {
+    id_ = calls_.add(state_);
     StartRead(&request_);
   }
 
@@ -145,22 +145,21 @@ class KeepAliveCall final : public Reactor {
   }
   void OnCancel() override { state_->abandon(); }
   void OnDone() override {
-    streams_.remove(id_);
+    calls_.remove(id_);
     delete this;
   }
 
  private:
   RequestHandler& handler_;
-  OpenStreams& streams_;
+  OpenCalls& calls_;
   const std::shared_ptr<KeepAliveState> state_;
-  OpenStreams::Id id_ = 0;
+  OpenCalls::StreamId id_ = 0;
   pb::LeaseKeepAliveRequest request_;
 };
 
 class LeaseService final : public pb::Lease::CallbackService {
  public:
-  LeaseService(RequestHandler& handler, OpenStreams& streams)
-      : handler_(handler), streams_(streams) {
+  LeaseService(RequestHandler& handler, OpenCalls& calls) : handler_(handler), calls_(calls) {
     SetMessageAllocatorFor_LeaseGrant(&grants_);
     SetMessageAllocatorFor_LeaseRevoke(&revocations_);
     SetMessageAllocatorFor_LeaseTimeToLive(&times_to_live_);
@@ -170,34 +169,34 @@ class LeaseService final : public pb::Lease::CallbackService {
   grpc::ServerUnaryReactor* LeaseGrant(grpc::CallbackServerContext* context,
                                        const pb::LeaseGrantRequest*,
                                        pb::LeaseGrantResponse*) override {
-    return start_call<pb::LeaseGrantRequest, pb::LeaseGrantResponse>(context, handler_,
+    return start_call<pb::LeaseGrantRequest, pb::LeaseGrantResponse>(context, handler_, calls_,
                                                                      &RequestHandler::lease_grant);
   }
   grpc::ServerUnaryReactor* LeaseRevoke(grpc::CallbackServerContext* context,
                                         const pb::LeaseRevokeRequest*,
                                         pb::LeaseRevokeResponse*) override {
     return start_call<pb::LeaseRevokeRequest, pb::LeaseRevokeResponse>(
-        context, handler_, &RequestHandler::lease_revoke);
+        context, handler_, calls_, &RequestHandler::lease_revoke);
   }
   Reactor* LeaseKeepAlive(grpc::CallbackServerContext*) override {
-    return new KeepAliveCall(handler_, streams_);
+    return new KeepAliveCall(handler_, calls_);
   }
   grpc::ServerUnaryReactor* LeaseTimeToLive(grpc::CallbackServerContext* context,
                                             const pb::LeaseTimeToLiveRequest*,
                                             pb::LeaseTimeToLiveResponse*) override {
     return start_call<pb::LeaseTimeToLiveRequest, pb::LeaseTimeToLiveResponse>(
-        context, handler_, &RequestHandler::lease_time_to_live);
+        context, handler_, calls_, &RequestHandler::lease_time_to_live);
   }
   grpc::ServerUnaryReactor* LeaseLeases(grpc::CallbackServerContext* context,
                                         const pb::LeaseLeasesRequest*,
                                         pb::LeaseLeasesResponse*) override {
     return start_call<pb::LeaseLeasesRequest, pb::LeaseLeasesResponse>(
-        context, handler_, &RequestHandler::lease_leases);
+        context, handler_, calls_, &RequestHandler::lease_leases);
   }
 
  private:
   RequestHandler& handler_;
-  OpenStreams& streams_;
+  OpenCalls& calls_;
   CallAllocator<pb::LeaseGrantRequest, pb::LeaseGrantResponse> grants_;
   CallAllocator<pb::LeaseRevokeRequest, pb::LeaseRevokeResponse> revocations_;
   CallAllocator<pb::LeaseTimeToLiveRequest, pb::LeaseTimeToLiveResponse> times_to_live_;
@@ -206,8 +205,8 @@ class LeaseService final : public pb::Lease::CallbackService {
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> make_lease_service(RequestHandler& handler, OpenStreams& streams) {
-  return std::make_unique<LeaseService>(handler, streams);
+std::unique_ptr<grpc::Service> make_lease_service(RequestHandler& handler, OpenCalls& calls) {
+  return std::make_unique<LeaseService>(handler, calls);
 }
 
 }  // namespace conclave::server

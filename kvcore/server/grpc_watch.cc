@@ -129,10 +129,10 @@ class WatchState final : public WatchSink, public EndableStream {
 
 class WatchCall final : public Reactor {
  public:
-  WatchCall(RequestHandler& handler, OpenStreams& streams)
-      : streams_(streams), state_(std::make_shared<WatchState>(this)) {
+  WatchCall(RequestHandler& handler, OpenCalls& calls)
+      : calls_(calls), state_(std::make_shared<WatchState>(this)) {
     state_->open(handler.open_watch(state_));
-    id_ = streams_.add(state_);
+    id_ = calls_.add(state_);
     StartRead(&request_);
   }
 
@@ -148,36 +148,33 @@ class WatchCall final : public Reactor {
   }
   void OnCancel() override { state_->abandon(); }
   void OnDone() override {
-    streams_.remove(id_);
+    calls_.remove(id_);
     state_->cancel_watchers();
     delete this;
   }
 
  private:
-  OpenStreams& streams_;
+  OpenCalls& calls_;
   const std::shared_ptr<WatchState> state_;
-  OpenStreams::Id id_ = 0;
+  OpenCalls::StreamId id_ = 0;
   pb::WatchRequest request_;
 };
 
 class WatchService final : public pb::Watch::CallbackService {
  public:
-  WatchService(RequestHandler& handler, OpenStreams& streams)
-      : handler_(handler), streams_(streams) {}
+  WatchService(RequestHandler& handler, OpenCalls& calls) : handler_(handler), calls_(calls) {}
 
-  Reactor* Watch(grpc::CallbackServerContext*) override {
-    return new WatchCall(handler_, streams_);
-  }
+  Reactor* Watch(grpc::CallbackServerContext*) override { return new WatchCall(handler_, calls_); }
 
  private:
   RequestHandler& handler_;
-  OpenStreams& streams_;
+  OpenCalls& calls_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> make_watch_service(RequestHandler& handler, OpenStreams& streams) {
-  return std::make_unique<WatchService>(handler, streams);
+std::unique_ptr<grpc::Service> make_watch_service(RequestHandler& handler, OpenCalls& calls) {
+  return std::make_unique<WatchService>(handler, calls);
 }
 
 }  // namespace conclave::server

@@ -48,8 +48,8 @@ class StreamOutput {
         next = queue_.front();
       }
     }
-    // No buffer hint: with it gRPC may call a write done only when a later one follows, and the later
-    // one waits for that.
+    // No buffer hint: with it gRPC may call a write done only when a later one follows, and the
+    // later one waits for that.
     if (next) {
       reactor_->StartWrite(next.get());
     } else {

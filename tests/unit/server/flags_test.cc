@@ -197,7 +197,7 @@ INSTANTIATE_TEST_SUITE_P(
               "--auto-compaction-mode=never: not one of: periodic, revision"},
         Wrong{{"--log-level=loud"}, "--log-level=loud: not one of: debug, error, info, warn"},
         Wrong{{"--log-format=xml"}, "--log-format=xml: not one of: console, json"},
-        Wrong{{"--name="}, "--name=: must not be empty"}));
+        Wrong{{"--name", ""}, "--name=: must not be empty"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Combinations, WrongFlags,

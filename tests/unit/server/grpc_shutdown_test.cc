@@ -33,14 +33,18 @@ TEST_F(ShutdownTest, CallsInHandAreAnswered) {
   auto call = put();
   ASSERT_TRUE(handler_.wait_for_held(1));
   auto ended = std::async(std::launch::async, [this] { front_->shutdown(seconds(20)); });
-  // Once nobody new gets in the shutdown is under way.
-  while (true) {
-    const auto other =
-        grpc::CreateChannel(front_->urls().front().address(), grpc::InsecureChannelCredentials());
-    if (!other->WaitForConnected(std::chrono::system_clock::now() + milliseconds(200))) break;
-  }
+  grpc::Status refused;
+  do {
+    pb::RangeResponse response;
+    // Before the shutdown begins the call is held like the first, hence the short deadline.
+    grpc::ClientContext hurried;
+    hurried.set_deadline(std::chrono::system_clock::now() + milliseconds(200));
+    refused = pb::KV::NewStub(channel_)->Range(&hurried, {}, &response);
+  } while (refused.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(refused.error_message(), "etcdserver: server stopped");
   EXPECT_EQ(ended.wait_for(milliseconds(0)), std::future_status::timeout);
-  handler_.answer(0);
+  while (handler_.held() > 0) handler_.answer(0);
   EXPECT_TRUE(call.get().ok());
   ended.get();
 }
@@ -103,6 +107,13 @@ TEST_F(ShutdownTest, AWatcherThatDoesNotReadIsCutOff) {
   const auto begun = steady_clock::now();
   front_->shutdown(milliseconds(100));
   EXPECT_LT(steady_clock::now() - begun, seconds(20));
+}
+
+TEST_F(ShutdownTest, AnIdleConnectionIsNotWaitedFor) {
+  ASSERT_TRUE(put().get().ok());
+  const auto begun = steady_clock::now();
+  front_->shutdown(seconds(60));
+  EXPECT_LT(steady_clock::now() - begun, seconds(30));
 }
 
 TEST_F(ShutdownTest, ASecondShutdownDoesNothing) {
