@@ -186,7 +186,7 @@ TEST(Store, CompactionKeepsWhatIsNeeded) {
   EXPECT_EQ(store->key_count(), 1U);
 }
 
-TEST(Store, KeepsItsRevisionWhenNoRecordIsLeft) {
+TEST(Store, KeepsItsRevisionWhenNoKeyIsLeft) {
   StoreUnderTest store;
   store.put("a", "1");
   store.del("a");
@@ -303,6 +303,17 @@ TEST(Store, RefusesToLoadWhatItCannotRead) {
   MemoryStorage other;
   other.put_raw(Table::records, record_key({2, 0}, false), "\xff\xff");
   EXPECT_EQ(Store(other).load().error().code, Errc::corrupt);
+  MemoryStorage without_records;
+  Batch batch;
+  {
+    StoreUnderTest store;
+    store.put("a", "1");
+    ASSERT_TRUE(store->compact(compaction_request(2)));
+    batch = store->pending_batch();
+  }
+  std::erase_if(batch.writes, [](const Write& write) { return write.table == Table::records; });
+  ASSERT_TRUE(without_records.commit(batch));
+  EXPECT_EQ(Store(without_records).load().error().code, Errc::corrupt);
 }
 
 }  // namespace
