@@ -11,25 +11,32 @@
 
 namespace conclave {
 
-// How a call ended, with gRPC's numbers. `sent` is false only if the request surely never left this process.
+// How a call ended, with gRPC's numbers. `sent` is false only if the request surely never left this
+// process.
 struct CallStatus {
   int code = 0;
   std::string message;
   bool sent = true;
 };
 
-// One bidirectional stream. Destroying it cancels the call; nothing is delivered after that.
+// One bidirectional stream. Destroying it cancels the call; nothing is delivered after that. It may
+// be destroyed from within its own callbacks.
 class Stream {
  public:
   virtual ~Stream() = default;
   virtual void send(std::string request) = 0;
+  // Nothing more will be sent. Needed only by methods that take one request and stream their
+  // replies.
+  virtual void finish_sending() {}
 };
 
-// The transport to one endpoint, as a port: gRPC implements it, the simulation replaces it. Requests and
-// replies are serialized protobuf messages; methods are full names ("/etcdserverpb.KV/Range").
+// The transport to one endpoint, as a port: gRPC implements it, the simulation replaces it.
+// Requests and replies are serialized protobuf messages; methods are full names
+// ("/etcdserverpb.KV/Range").
 //
-// Threads: all calls from the executor's tasks, and every callback is delivered as a task of that executor,
-// never from within the call itself. Destroying a channel cancels its calls without delivering anything.
+// Threads: all calls from the executor's tasks, and every callback is delivered as a task of that
+// executor, never from within the call itself. Destroying a channel cancels its calls without
+// delivering anything.
 class Channel {
  public:
   virtual ~Channel() = default;
@@ -46,8 +53,8 @@ class Channel {
                                        StreamSink sink) = 0;
 };
 
-// Opens channels by endpoint ("host:port", "http://host:port", "https://host:port"). Opening connects
-// nothing yet; a malformed endpoint is Errc::invalid_argument.
+// Opens channels by endpoint ("host:port", "http://host:port", "https://host:port"). Opening
+// connects nothing yet; a malformed endpoint is Errc::invalid_argument.
 class ChannelFactory {
  public:
   virtual ~ChannelFactory() = default;

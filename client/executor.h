@@ -7,11 +7,11 @@
 
 namespace conclave {
 
-// The world's clock and order of execution, as a port: a client's loop thread implements it, and the
-// simulation replaces it with virtual time.
+// The world's clock and order of execution, as a port: a client's loop thread implements it, and
+// the simulation replaces it with virtual time.
 //
-// Threads: post() and now() from any thread; run_at() and cancel() only from within a task. Tasks run one at
-// a time, in the order of post() and, for timers, of their instants.
+// Threads: post() and now() from any thread; run_at() and cancel() only from within a task. Tasks
+// run one at a time, in the order of post() and, for timers, of their instants.
 class Executor {
  public:
   using Task = std::function<void()>;

@@ -9,14 +9,15 @@
 
 namespace conclave {
 
-// Plain values of the etcd v3 data model. They own their bytes, mean nothing to a thread and can be copied.
+// Plain values of the etcd v3 data model. They own their bytes, mean nothing to a thread and can be
+// copied.
 
 using LeaseId = std::int64_t;  // 0: no lease
 
 // A key with the value and the numbers it had at some revision of the store.
 struct KeyValue {
-  std::string key;
-  std::string value;
+  std::string key{};
+  std::string value{};
   std::int64_t create_revision = 0;  // of the put that created this generation of the key
   std::int64_t mod_revision = 0;     // of the last put
   std::int64_t version = 0;          // puts since creation, from 1
@@ -28,11 +29,12 @@ struct KeyValue {
 enum class SortOrder : std::uint8_t { none, ascending, descending };
 enum class SortTarget : std::uint8_t { key, version, create_revision, mod_revision, value };
 
-// A read of one key (empty `range_end`), of [key, range_end), or, with a `range_end` of one zero byte, of
-// everything from `key` on. prefix_end() of conclave/base/bytes.h makes the end of a prefix.
+// A read of one key (empty `range_end`), of [key, range_end), or, with a `range_end` of one zero
+// byte, of everything from `key` on. prefix_end() of conclave/base/bytes.h makes the end of a
+// prefix.
 struct Get {
-  std::string key;
-  std::string range_end;
+  std::string key{};
+  std::string range_end{};
   std::int64_t limit = 0;     // 0: no limit
   std::int64_t revision = 0;  // 0: now
   SortOrder sort_order = SortOrder::none;
@@ -47,8 +49,8 @@ struct Get {
 };
 
 struct Put {
-  std::string key;
-  std::string value;
+  std::string key{};
+  std::string value{};
   LeaseId lease = 0;
   bool prev_kv = false;
   bool ignore_value = false;
@@ -56,23 +58,23 @@ struct Put {
 };
 
 struct Delete {
-  std::string key;
-  std::string range_end;
+  std::string key{};
+  std::string range_end{};
   bool prev_kv = false;
 };
 
-// A condition on one key or, with a `range_end`, on every key of a range. An absent key has version,
-// revisions and lease 0, and no value: a compare of its value never holds.
+// A condition on one key or, with a `range_end`, on every key of a range. An absent key has
+// version, revisions and lease 0, and no value: a compare of its value never holds.
 struct Compare {
   enum class Target : std::uint8_t { version, create_revision, mod_revision, value, lease };
   enum class Relation : std::uint8_t { equal, greater, less, not_equal };
 
-  std::string key;
-  std::string range_end;
+  std::string key{};
+  std::string range_end{};
   Target target = Target::version;
   Relation relation = Relation::equal;
   std::int64_t number = 0;  // for every target but value
-  std::string value;        // for target value
+  std::string value{};      // for target value
 };
 
 struct Txn;
@@ -85,9 +87,9 @@ using Op = std::variant<Get, Put, Delete, Txn>;
 //   txn.success.push_back(Put{.key = "job/owner", .value = "me"});
 //   txn.failure.push_back(Get{.key = "job/owner"});
 struct Txn {
-  std::vector<Compare> compares;
-  std::vector<Op> success;
-  std::vector<Op> failure;
+  std::vector<Compare> compares{};
+  std::vector<Op> success{};
+  std::vector<Op> failure{};
 };
 
 // Holds if the key's create revision is `revision`; 0: if the key does not exist.
@@ -135,8 +137,8 @@ struct Event {
 };
 
 struct Watch {
-  std::string key;
-  std::string range_end;
+  std::string key{};
+  std::string range_end{};
   std::int64_t start_revision = 0;  // 0: what comes from now on
   bool prev_kv = false;
   bool no_put = false;

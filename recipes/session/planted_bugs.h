@@ -1,0 +1,25 @@
+#pragma once
+
+// Bugs to order, for the test that shows that the simulation finds them. They exist only in a
+// test's own build of these sources, with CONCLAVE_PLANTED_BUGS defined; in the shipped library
+// each question below is the constant false.
+#ifdef CONCLAVE_PLANTED_BUGS
+
+namespace conclave::session {
+
+struct PlantedBugs {
+  bool wait_on_predecessor_only = false;  // not on the own key, nor on the session
+  bool release_by_name = false;        // all that the session has under the name, without a compare
+  bool ignore_expiry = false;          // valid until the store says otherwise
+  bool forget_cancelled_key = false;   // a wait that ends early leaves its key
+  bool validity_from_receipt = false;  // of a renewal, and not from its sending
+};
+
+inline thread_local PlantedBugs planted_bugs;
+
+}  // namespace conclave::session
+
+#define CONCLAVE_PLANTED(bug) (::conclave::session::planted_bugs.bug)
+#else
+#define CONCLAVE_PLANTED(bug) false
+#endif
