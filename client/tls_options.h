@@ -10,8 +10,7 @@ struct TlsOptions {
   std::string ca_file{};    // whom to trust; empty: what the system trusts
   std::string cert_file{};  // this client's certificate and key, both or neither
   std::string key_file{};
-  std::string
-      server_name;  // the name expected in the server's certificate, if not the endpoint's host
+  std::string server_name{};  // expected in the server's certificate, if not the endpoint's host
 };
 
 }  // namespace conclave

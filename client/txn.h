@@ -51,18 +51,9 @@ class TxnBuilder {
  public:
   explicit TxnBuilder(Client& client) : client_(&client) {}
 
-  TxnBuilder& when(Compare compare) {
-    txn_.compares.push_back(std::move(compare));
-    return *this;
-  }
-  TxnBuilder& then(Op op) {
-    txn_.success.push_back(std::move(op));
-    return *this;
-  }
-  TxnBuilder& otherwise(Op op) {
-    txn_.failure.push_back(std::move(op));
-    return *this;
-  }
+  TxnBuilder& when(Compare compare);
+  TxnBuilder& then(Op op);
+  TxnBuilder& otherwise(Op op);
 
   // Blocks and fails as Client::txn() does.
   Result<TxnResult> commit(const CallOptions& options = {}) {

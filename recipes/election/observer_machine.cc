@@ -27,7 +27,7 @@ void ObserverMachine::send_get(Instant now) {
   retry_at_ = Instant::max();
   Get get = session::read_queue(name_, SortOrder::ascending, 0);
   get.revision = read_at_;
-  actions_.push_back(SendGet{++request_, std::move(get), now + session::kRequestTimeout});
+  actions_.emplace_back(SendGet{++request_, std::move(get), now + session::kRequestTimeout});
 }
 
 void ObserverMachine::on_get(Instant now, std::uint64_t request, const Result<GetResult>& answer) {
@@ -67,7 +67,7 @@ void ObserverMachine::watch_on() {
   watch.key = prefix_;
   watch.range_end = prefix_end(prefix_);
   watch.start_revision = revision_ + 1;
-  actions_.push_back(StartObserving{std::move(watch)});
+  actions_.emplace_back(StartObserving{std::move(watch)});
 }
 
 void ObserverMachine::apply(const Event& event) {
@@ -83,7 +83,7 @@ void ObserverMachine::report(bool always) {
   if (!contenders_.empty()) leader = contenders_.begin()->second;
   if (!always && leader == reported_) return;
   reported_ = leader;
-  actions_.push_back(Changed{{std::move(leader), revision_, std::exchange(gap_, false)}});
+  actions_.emplace_back(Changed{{std::move(leader), revision_, std::exchange(gap_, false)}});
 }
 
 void ObserverMachine::on_watch(Instant now, const WatchNotice& notice) {
@@ -108,10 +108,10 @@ void ObserverMachine::on_watch(Instant now, const WatchNotice& notice) {
       return;
     case WatchNotice::Kind::compacted:
       gap_ = true;
-      actions_.push_back(StopObserving{});
+      actions_.emplace_back(StopObserving{});
       return send_get(now);
     case WatchNotice::Kind::failed:
-      actions_.push_back(StopObserving{});
+      actions_.emplace_back(StopObserving{});
       if (!session::is_transient(notice.error.code)) return fail(notice.error);
       retry_at_ = now + backoff_.next();
       return;
@@ -121,7 +121,7 @@ void ObserverMachine::on_watch(Instant now, const WatchNotice& notice) {
 void ObserverMachine::pause() {
   if (paused_ || failed_) return;
   paused_ = true;
-  actions_.push_back(StopObserving{});
+  actions_.emplace_back(StopObserving{});
 }
 
 void ObserverMachine::resume() {
@@ -140,7 +140,7 @@ void ObserverMachine::on_timer(Instant now) {
 void ObserverMachine::fail(Error error) {
   failed_ = true;
   retry_at_ = Instant::max();
-  actions_.push_back(ObserverFailed{std::move(error)});
+  actions_.emplace_back(ObserverFailed{std::move(error)});
 }
 
 std::vector<ObserverAction> ObserverMachine::take_actions() {

@@ -41,7 +41,7 @@ void Burial::start(Instant now) {
 void Burial::remove(Instant now) {
   retry_at_ = Instant::max();
   ++request_;
-  actions_.push_back(SendTxn{request_, removal_of(what_), now + kRequestTimeout});
+  actions_.emplace_back(SendTxn{request_, removal_of(what_), now + kRequestTimeout});
 }
 
 void Burial::on_txn(Instant now, std::uint64_t request, const Result<TxnResult>& answer) {
@@ -54,7 +54,7 @@ void Burial::on_txn(Instant now, std::uint64_t request, const Result<TxnResult>&
   backoff_.reset();
   if (!acknowledged_) {
     acknowledged_ = true;
-    actions_.push_back(Removed{answer->succeeded || maybe_removed_});
+    actions_.emplace_back(Removed{answer->succeeded || maybe_removed_});
   }
   if (!what_.uncertain) {
     done_ = true;
@@ -64,7 +64,7 @@ void Burial::on_txn(Instant now, std::uint64_t request, const Result<TxnResult>&
   watch.key = what_.key;
   watch.start_revision = answer->revision + 1;
   watch.no_delete = true;
-  actions_.push_back(StartWatch{WatchSlot::own, std::move(watch)});
+  actions_.emplace_back(StartWatch{WatchSlot::own, std::move(watch)});
 }
 
 void Burial::on_watch(Instant now, const WatchNotice& notice) {
@@ -75,15 +75,15 @@ void Burial::on_watch(Instant now, const WatchNotice& notice) {
     case WatchNotice::Kind::events:
       for (const Event& event : notice.events) {
         if (event.type != Event::Type::put) continue;
-        actions_.push_back(StopWatch{WatchSlot::own});
+        actions_.emplace_back(StopWatch{WatchSlot::own});
         return remove(now);
       }
       return;
     case WatchNotice::Kind::compacted:
-      actions_.push_back(StopWatch{WatchSlot::own});
+      actions_.emplace_back(StopWatch{WatchSlot::own});
       return remove(now);
     case WatchNotice::Kind::failed:
-      actions_.push_back(StopWatch{WatchSlot::own});
+      actions_.emplace_back(StopWatch{WatchSlot::own});
       retry_at_ = now + backoff_.next();
       return;
   }

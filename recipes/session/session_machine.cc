@@ -53,13 +53,13 @@ void SessionMachine::open(Instant now) {
 
 void SessionMachine::send_grant(Instant now) {
   next_send_ = Instant::max();
-  actions_.push_back(SendGrant{lease_, config_.ttl, std::min(now + kGrantTimeout, open_deadline_)});
+  actions_.emplace_back(SendGrant{lease_, config_.ttl, std::min(now + kGrantTimeout, open_deadline_)});
 }
 
 void SessionMachine::send_renew(Instant now) {
   const Duration ttl = granted_ttl_ > 0s ? granted_ttl_ : config_.ttl;
   // Several may be under way in jeopardy: any answer will do, the newest sending counts.
-  actions_.push_back(SendRenew{lease_, now + ttl});
+  actions_.emplace_back(SendRenew{lease_, now + ttl});
   next_send_ = now + ttl / 12;
 }
 
@@ -100,7 +100,7 @@ void SessionMachine::acknowledge(Instant now, Instant sent_at, Duration ttl) {
   if (phase_ == Phase::opening) {
     if (now >= valid_until_) return send_renew(now);
     phase_ = Phase::open;
-    actions_.push_back(Opened{});
+    actions_.emplace_back(Opened{});
   }
 }
 
@@ -133,17 +133,17 @@ void SessionMachine::lose(Instant now, Error reason) {
   phase_ = Phase::lost;
   valid_until_ = std::min(valid_until_, now);
   next_send_ = Instant::max();
-  actions_.push_back(Lost{std::move(reason)});
+  actions_.emplace_back(Lost{std::move(reason)});
   // So that others need not wait for the lease to run out. Not repeated: it runs out by itself.
-  actions_.push_back(SendRevoke{lease_, now + config_.close_timeout});
+  actions_.emplace_back(SendRevoke{lease_, now + config_.close_timeout});
 }
 
 void SessionMachine::fail_opening(Error error, bool maybe_granted) {
   phase_ = Phase::closed;
   next_send_ = Instant::max();
   valid_until_ = Instant::min();
-  if (maybe_granted) actions_.push_back(SendRevoke{lease_, open_deadline_ + config_.close_timeout});
-  actions_.push_back(FailedToOpen{std::move(error)});
+  if (maybe_granted) actions_.emplace_back(SendRevoke{lease_, open_deadline_ + config_.close_timeout});
+  actions_.emplace_back(FailedToOpen{std::move(error)});
 }
 
 void SessionMachine::close(Instant now, Error reason) {
@@ -156,12 +156,12 @@ void SessionMachine::close(Instant now, Error reason) {
       valid_until_ = std::min(valid_until_, now);
       close_deadline_ = now + config_.close_timeout;
       next_send_ = Instant::max();
-      actions_.push_back(Lost{std::move(reason)});
-      actions_.push_back(SendRevoke{lease_, close_deadline_});
+      actions_.emplace_back(Lost{std::move(reason)});
+      actions_.emplace_back(SendRevoke{lease_, close_deadline_});
       return;
     case Phase::lost:
       phase_ = Phase::closed;
-      actions_.push_back(Closed{{}});
+      actions_.emplace_back(Closed{{}});
       return;
     case Phase::closing:
     case Phase::closed:
@@ -177,7 +177,7 @@ void SessionMachine::on_revoke(Instant now, const Result<void>& answer) {
     return;
   }
   phase_ = Phase::closed;
-  actions_.push_back(Closed{gone ? Result<void>{} : answer});
+  actions_.emplace_back(Closed{gone ? Result<void>{} : answer});
 }
 
 void SessionMachine::on_timer(Instant now) {
@@ -188,7 +188,7 @@ void SessionMachine::on_timer(Instant now) {
   if (phase_ == Phase::opening || phase_ == Phase::open) return send_renew(now);
   if (phase_ == Phase::closing) {
     next_send_ = Instant::max();
-    actions_.push_back(SendRevoke{lease_, close_deadline_});
+    actions_.emplace_back(SendRevoke{lease_, close_deadline_});
   }
 }
 

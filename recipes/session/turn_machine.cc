@@ -38,7 +38,7 @@ void TurnMachine::send(Instant now, Txn txn) {
   retry_at_ = Instant::max();
   pending_ = true;
   ++request_;
-  actions_.push_back(SendTxn{request_, std::move(txn), now + kRequestTimeout});
+  actions_.emplace_back(SendTxn{request_, std::move(txn), now + kRequestTimeout});
 }
 
 Get TurnMachine::read_predecessor(std::int64_t below) const {
@@ -172,8 +172,8 @@ void TurnMachine::decide(Moment moment, std::int64_t revision, const GetResult& 
     watch.key = ahead->key;
     watch.start_revision = revision + 1;
     watch.no_put = true;
-    actions_.push_back(StartWatch{WatchSlot::predecessor, std::move(watch)});
-    actions_.push_back(Waiting{ahead->key});
+    actions_.emplace_back(StartWatch{WatchSlot::predecessor, std::move(watch)});
+    actions_.emplace_back(Waiting{ahead->key});
     return;
   }
   if (page.more) {
@@ -192,13 +192,13 @@ void TurnMachine::watch_own(std::int64_t after) {
   watch.start_revision = after + 1;
   watch.no_put = true;
   watching_own_ = true;
-  actions_.push_back(StartWatch{WatchSlot::own, std::move(watch)});
+  actions_.emplace_back(StartWatch{WatchSlot::own, std::move(watch)});
 }
 
 void TurnMachine::grant() {
   phase_ = Phase::holding;
-  actions_.push_back(StopWatch{WatchSlot::predecessor});
-  actions_.push_back(Granted{fence()});
+  actions_.emplace_back(StopWatch{WatchSlot::predecessor});
+  actions_.emplace_back(Granted{fence()});
 }
 
 void TurnMachine::on_watch(Moment moment, WatchSlot slot, const WatchNotice& notice) {
@@ -222,7 +222,7 @@ void TurnMachine::on_watch(Moment moment, WatchSlot slot, const WatchNotice& not
   }
   // The predecessor is gone, or a watch has ended and with it what we knew.
   if (own) watching_own_ = false;
-  actions_.push_back(StopWatch{slot});
+  actions_.emplace_back(StopWatch{slot});
   if (notice.kind == WatchNotice::Kind::failed) {
     if (!pending_) retry(moment.now, notice.error);
     return;
@@ -236,8 +236,8 @@ void TurnMachine::own_key_gone() {
   if (phase_ == Phase::holding) {
     if (uncertain_) bury();
     phase_ = Phase::ended;
-    actions_.push_back(StopWatch{WatchSlot::own});
-    actions_.push_back(Taken{gone});
+    actions_.emplace_back(StopWatch{WatchSlot::own});
+    actions_.emplace_back(Taken{gone});
     return;
   }
   if (uncertain_) bury();
@@ -249,8 +249,8 @@ void TurnMachine::on_session_lost(const Error& reason) {
   const Error error{Errc::session_lost, reason.message};
   if (phase_ == Phase::holding) {
     phase_ = Phase::ended;
-    actions_.push_back(StopWatch{WatchSlot::own});
-    actions_.push_back(Taken{error});
+    actions_.emplace_back(StopWatch{WatchSlot::own});
+    actions_.emplace_back(Taken{error});
     return;
   }
   if (underway()) return end(error);
@@ -287,21 +287,21 @@ void TurnMachine::settle_abandoned(const Result<TxnResult>& answer) {
 void TurnMachine::release() {
   if (phase_ != Phase::holding) return;
   phase_ = Phase::ended;
-  actions_.push_back(StopWatch{WatchSlot::own});
-  actions_.push_back(Bury{key_, create_revision_, uncertain_});
+  actions_.emplace_back(StopWatch{WatchSlot::own});
+  actions_.emplace_back(Bury{key_, create_revision_, uncertain_});
 }
 
 void TurnMachine::bury() {
   if (CONCLAVE_PLANTED(forget_cancelled_key)) return;
-  actions_.push_back(Bury{key_, create_revision_, uncertain_});
+  actions_.emplace_back(Bury{key_, create_revision_, uncertain_});
 }
 
 void TurnMachine::end(Error error) {
   phase_ = Phase::ended;
   retry_at_ = Instant::max();
-  actions_.push_back(StopWatch{WatchSlot::predecessor});
-  actions_.push_back(StopWatch{WatchSlot::own});
-  actions_.push_back(Ended{std::move(error)});
+  actions_.emplace_back(StopWatch{WatchSlot::predecessor});
+  actions_.emplace_back(StopWatch{WatchSlot::own});
+  actions_.emplace_back(Ended{std::move(error)});
 }
 
 void TurnMachine::on_timer(Moment moment) {
