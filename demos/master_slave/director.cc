@@ -18,7 +18,7 @@ using std::chrono::milliseconds;
 
 constexpr int kMasters = 3;
 constexpr int kSlaves = 5;
-constexpr int kWritesOfATerm = 20;
+constexpr int kWritesInBetween = 30;
 constexpr std::chrono::seconds kStepTimeout{20};
 
 std::atomic<int> interrupt_signal = 0;
@@ -55,7 +55,7 @@ Director::Director(std::string server, TemporaryDirectory directory)
 
 bool Director::play() {
   return gather() && work() && kill_leader() && work() && pause_leader() && work() &&
-         wake_former_leader() && retire_leader() && work();
+         wake_former_leader() && work() && retire_leader() && work();
 }
 
 bool Director::gather() {
@@ -116,7 +116,7 @@ bool Director::kill_leader() {
   screen_.heading("2. The leader dies (SIGKILL): its lease must expire first");
   const std::int64_t fence = story_.latest_fence();
   const std::string name = leader().master;
-  end_term("kills " + name, "killed");
+  end_term(now(), "kills " + name, "killed");
   stage_.remove(name);
   return succeeded(fence);
 }
@@ -125,22 +125,23 @@ bool Director::pause_leader() {
   screen_.heading("3. The next leader is paused past its TTL (SIGSTOP)");
   woken_fence_ = story_.latest_fence();
   woken_ = leader().master;
-  if (!stop_between_check_and_write(woken_)) return false;
-  end_term("pauses " + woken_ + " between its check and its write", "paused");
-  return succeeded(woken_fence_);
+  return pause_between_check_and_write(woken_) && succeeded(woken_fence_);
 }
 
-bool Director::stop_between_check_and_write(const std::string& master) {
+bool Director::pause_between_check_and_write(const std::string& master) {
   constexpr int kAttempts = 20;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     if (!wait_for(master + " prepares a write", [&] { return story_.has_write_pending(master); })) {
       return false;
     }
     stage_.child(master).pause();
-    // A write that had left before the pause arrives now. Then this was not the moment.
-    const StoryTime arrived = now() + milliseconds(200);
-    while (now() < arrived) hear(milliseconds(20));
-    if (story_.has_write_pending(master)) return true;
+    const StoryTime paused = now();
+    // A write that had left before the pause arrives within this time: it was the wrong moment.
+    while (now() < paused + milliseconds(200)) hear(milliseconds(20));
+    if (story_.has_write_pending(master)) {
+      end_term(paused, "pauses " + master + " between its check and its write", "paused");
+      return true;
+    }
     stage_.child(master).signal(SIGCONT);
   }
   return fail("no pause fell between a check and a write of " + master);
@@ -161,7 +162,7 @@ bool Director::retire_leader() {
   screen_.heading("5. A leader that is asked to go (SIGTERM) resigns: no lease to wait for");
   const std::int64_t fence = story_.latest_fence();
   const std::string name = leader().master;
-  end_term("asks " + name + " to go", "resigned");
+  end_term(now(), "asks " + name + " to go", "resigned");
   stage_.child(name).signal(SIGTERM);
   if (!wait_for(name + " goes", [&] { return !stage_.child(name).is_running(); })) return false;
   hear(milliseconds(0));
@@ -177,7 +178,8 @@ bool Director::succeeded(std::int64_t fence) {
 }
 
 bool Director::work() {
-  return wait_for("the leader works", [this] { return leader().accepted >= kWritesOfATerm; });
+  const int enough = story_.accepted() + kWritesInBetween;
+  return wait_for("the leader works", [&] { return story_.accepted() >= enough; });
 }
 
 bool Director::wait_for(const std::string& what, const std::function<bool()>& has_come) {
@@ -210,20 +212,22 @@ void Director::hear(milliseconds timeout) {
 
 void Director::show_status() {
   const std::int64_t fence = story_.latest_fence();
-  std::string leads = "nobody leads";
-  if (fence != 0 && !endings_.contains(fence)) {
-    leads = leader().master + " leads since " + seconds(leader().since) + ", fence " +
+  const auto ending = endings_.find(fence);
+  std::string leads = "nobody leads yet";
+  if (ending != endings_.end()) {
+    leads = "nobody leads for " + seconds(now() - ending->second.at);
+  } else if (fence != 0) {
+    leads = leader().master + " leads for " + seconds(now() - leader().since) + ", fence " +
             std::to_string(fence);
   }
-  screen_.status(seconds(now()) + " | " + leads + " | " + std::to_string(story_.accepted()) +
-                 " writes, " + std::to_string(story_.refused()) + " refused | " +
-                 std::to_string(story_.followers_of(fence)) + "/" + std::to_string(kSlaves) +
-                 " follow");
+  screen_.status(leads + " | writes: " + std::to_string(story_.accepted()) +
+                 ", refused: " + std::to_string(story_.refused()) + " | slaves: " +
+                 std::to_string(story_.followers_of(fence)) + " of " + std::to_string(kSlaves));
 }
 
-void Director::end_term(const std::string& deed, const std::string& ending) {
-  endings_[story_.latest_fence()] = ending;
-  screen_.event(now(), "director", deed);
+void Director::end_term(StoryTime at, const std::string& deed, const std::string& ending) {
+  endings_[story_.latest_fence()] = {at, ending};
+  screen_.event(at, "director", deed);
 }
 
 bool Director::fail(const std::string& why) {
@@ -243,11 +247,12 @@ bool Director::sum_up() {
   screen_.heading("fence  master    leads since  writes  refused  slaves waited  ended");
   for (const auto& [fence, term] : story_.terms()) {
     const auto ending = endings_.find(fence);
+    const StoryTime waited = term.longest_gap();
     char row[100];
     std::snprintf(row, sizeof(row), "%5lld  %-8s  %11s  %6d  %7d  %13s  %s",
                   static_cast<long long>(fence), term.master.c_str(), seconds(term.since).c_str(),
-                  term.accepted, term.refused, seconds(term.longest_gap()).c_str(),
-                  ending == endings_.end() ? "" : ending->second.c_str());
+                  term.accepted, term.refused, waited.count() == 0 ? "-" : seconds(waited).c_str(),
+                  ending == endings_.end() ? "leads" : ending->second.how.c_str());
     screen_.text(row);
   }
   const Verdict verdict = judge(story_.journal());

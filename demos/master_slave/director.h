@@ -26,6 +26,11 @@ class Director {
   static int interrupted_by();
 
  private:
+  struct Ending {
+    StoryTime at{0};
+    std::string how;
+  };
+
   bool gather();
   bool kill_leader();
   bool pause_leader();
@@ -34,18 +39,18 @@ class Director {
 
   bool start_server();
   bool start_cast();
-  bool stop_between_check_and_write(const std::string& master);
+  bool pause_between_check_and_write(const std::string& master);
   // Waits until a leader with a fence above `fence` writes, and all slaves follow it.
   bool succeeded(std::int64_t fence);
-  // Lets the leader do some more writes.
+  // Lets some more writes be done.
   bool work();
 
   bool wait_for(const std::string& what, const std::function<bool()>& has_come);
   void hear(std::chrono::milliseconds timeout);
   bool fail(const std::string& why);
   bool checked(const conclave::Result<void>& result);
-  // Ends the latest term in the story, with the reason for the table.
-  void end_term(const std::string& deed, const std::string& ending);
+  // Notes what ends the latest term, for the timeline and, as `ending`, for the table.
+  void end_term(StoryTime at, const std::string& deed, const std::string& ending);
   void show_status();
 
   StoryTime now() const;
@@ -54,9 +59,9 @@ class Director {
   const std::string server_;
   const conclave::Instant began_;
   std::string endpoint_;
-  std::string woken_;                            // who was paused
-  std::int64_t woken_fence_ = 0;                 // with which it led
-  std::map<std::int64_t, std::string> endings_;  // by fence
+  std::string woken_;                       // who was paused
+  std::int64_t woken_fence_ = 0;            // with which it led
+  std::map<std::int64_t, Ending> endings_;  // by fence
   Story story_;
   Screen screen_;
   Stage stage_;

@@ -71,9 +71,10 @@ void Screen::status(std::string_view text) {
 
 void Screen::line(std::string_view text, Tone tone) {
   if (terminal_) std::cout << kClearLine;
-  if (colours_) std::cout << colour_of(tone);
+  const bool coloured = colours_ && tone != Tone::plain;
+  if (coloured) std::cout << colour_of(tone);
   std::cout << text;
-  if (colours_) std::cout << "\x1b[0m";
+  if (coloured) std::cout << "\x1b[0m";
   std::cout << std::endl;
 }
 

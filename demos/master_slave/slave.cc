@@ -1,4 +1,5 @@
 #include <chrono>
+#include <memory>
 #include <optional>
 
 #include "conclave/base/clock.h"
@@ -43,8 +44,7 @@ class Slave {
     const std::int64_t fence = change.leader ? change.leader->fence.revision : 0;
     if (fence == fence_) return;  // the same leader has proclaimed another value
     fence_ = fence;
-    leader_.reset();
-    if (change.leader) leader_.emplace(change.leader->value);
+    leader_ = change.leader ? std::make_unique<LineClient>(change.leader->value) : nullptr;
   }
 
   void beat() {
@@ -66,14 +66,14 @@ class Slave {
 
   // A process that answers need not lead any more: what counts is the fence in its answer.
   bool leader_answers() {
-    if (!leader_) return false;
+    if (leader_ == nullptr) return false;
     const Result<std::string> answer = leader_->ask("heartbeat", kHeartbeatTimeout);
     return answer && *answer == "fence " + std::to_string(fence_);
   }
 
-  std::optional<LineClient> leader_;
-  std::int64_t fence_ = 0;        // of the leader that the election names; 0: nobody
-  std::int64_t heard_fence_ = 0;  // of the leader that answered last; 0: silence
+  std::unique_ptr<LineClient> leader_;  // null: nobody leads
+  std::int64_t fence_ = 0;              // of the leader that the election names; 0: nobody
+  std::int64_t heard_fence_ = 0;        // of the leader that answered last; 0: silence
   std::optional<Instant> last_answer_;
   Instant next_beat_ = BootClock::now();
 };
