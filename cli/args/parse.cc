@@ -164,14 +164,26 @@ class Parser {
     return *found;
   }
 
+  // The library would take the word after a boolean flag for its value: "--prefix a".
+  void complete_booleans() {
+    for (std::string& word : words_) {
+      for (const Flag& flag : flags_) {
+        if (flag.kind != FlagKind::boolean) continue;
+        const std::string name = "--" + std::string(flag.name);
+        const bool meant =
+            word == name || (flag.letter != 0 && word == std::string{'-', flag.letter});
+        if (meant) word = name + "=true";
+      }
+    }
+  }
+
   Result<void> read_words() {
+    complete_booleans();
     options::options_description description;
     for (const Flag& flag : flags_) {
       std::string names(flag.name);
       if (flag.letter != 0) names += std::string{',', flag.letter};
-      auto* value = options::value<std::string>();
-      if (flag.kind == FlagKind::boolean) value->implicit_value("true");
-      description.add_options()(names.c_str(), value);
+      description.add_options()(names.c_str(), options::value<std::string>());
     }
     description.add_options()(kOperand, options::value<std::string>());
     options::positional_options_description operands;
