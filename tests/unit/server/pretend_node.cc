@@ -80,7 +80,7 @@ class PretendNode final : public Node {
   }
 
  private:
-  testing::PretendHandler handler_;
+  test::PretendHandler handler_;
   std::thread failing_;
 };
 
