@@ -48,24 +48,20 @@ struct Applied {
 //
 // Caveats
 // - Deterministic: the same requests in the same order give the same replies, events, records and
-// hashes
-//   on every node, whatever each of them has committed to its disk or physically compacted.
+//   hashes on every node, whatever each has committed to its disk or physically compacted.
 // - Requests are taken to have passed validate.h. What depends on the state is decided here, and a
-// refused
-//   request has changed nothing.
+//   refused request has changed nothing.
 // - A storage read that fails is final: the call answers Refusal::corrupt, failure() is set from
-// then on,
-//   take_batch() gives nothing more, and the owner stops the node. The state must not be used any
-//   further.
+//   then on, take_batch() gives nothing more, and the owner stops the node. The state must not be
+//   used any further.
 //
 // Values live in the storage; in memory are the key index and the *overlay*: the writes that the
 // storage has not committed yet. Reads look there first. The way of a write to the disk:
 //
-//   store.put(request, leases);              // any number of changes, with add_write() between
-//   them auto batch = store.take_batch();         // to the committing thread:
-//   storage.commit(*batch) …                                        // more changes may be applied
-//   meanwhile store.batch_committed();                 // after commit() returned: the overlay lets
-//   go of it
+//   store.put(request, leases);        // any number of changes, with add_write() between them
+//   auto batch = store.take_batch();   // to the committing thread: storage.commit(*batch)
+//   store.put(other, leases);          // more changes may be applied meanwhile
+//   store.batch_committed();           // after commit() returned: the overlay lets go of it
 //
 // Threads: one (the core's). The batches handed out are immutable and may go to another.
 // Lifetime: `storage` must outlive the store. Blocks only in storage reads.

@@ -67,10 +67,10 @@ struct WatchHubOptions {
 // caught up; so a slow consumer costs bounded memory and loses nothing, unless the store is
 // compacted meanwhile: then it is told so. The consumer sets the pace:
 //
-//   hub.notify(applied.events);                          // after every change, in order
-//   for (WatcherId id : hub.take_ready()) …              // these have something; each is named
-//   once WatchDelivery delivery = hub.take(id, 100);          // when its stream can be written if
-//   (delivery.more) …                                 // take again when it can be written again
+//   hub.notify(applied.events);                   // after every change, in order
+//   for (WatcherId id : hub.take_ready()) …       // these have something; each is named once
+//   WatchDelivery delivery = hub.take(id, 100);   // when its stream can be written
+//   if (delivery.more) …                          // take again when it can be written again
 //
 // Threads: one, the store's. Lifetime: made after store.load(); the store must outlive the hub.
 // Blocks only in storage reads; if one fails, deliveries are empty and store.failure() says so.
