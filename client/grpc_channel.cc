@@ -41,14 +41,21 @@ std::string to_string(const grpc::ByteBuffer& buffer) {
   return out;
 }
 
-// The peer of a context reads as the channel's target until the call is given to a connection,
-// which happens before its first byte is written. Targets are "dns:///…" and a connection's peer
-// never is.
+// A call that found no connection to go out on ends with one of these texts, which gRPC's balancer
+// and resolver give, and has no peer. Nothing else counts as proof: a call that timed out may have
+// no peer either, though its request was sent.
+bool was_sent(const grpc::Status& status, const grpc::ClientContext& context) {
+  if (status.error_code() != grpc::StatusCode::UNAVAILABLE) return true;
+  if (!context.peer().starts_with("dns:")) return true;
+  const std::string text = status.error_message();
+  return !text.starts_with("failed to connect to all addresses") &&
+         !text.starts_with("DNS resolution failed");
+}
+
 CallStatus to_status(const grpc::Status& status, const grpc::ClientContext& context) {
-  const bool sent = status.ok() || !context.peer().starts_with("dns:");
   return {.code = static_cast<int>(status.error_code()),
           .message = status.error_message(),
-          .sent = sent};
+          .sent = was_sent(status, context)};
 }
 
 // What the completion queue hands back. completed() runs on the queue's thread.

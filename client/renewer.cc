@@ -154,7 +154,10 @@ void Renewer::silent(RequestId id) {
   const bool had_its_time = now - since >= request.patience;
   const Instant again = (had_its_time ? now : since) + request.patience;
   request.silence_timer = executor_->run_at(again, [this, id] { silent(id); });
-  if (had_its_time) reopen(/*endpoint_failed=*/true);
+  if (!had_its_time) return;
+  const Endpoints::Index silent_endpoint = stream_endpoint_;
+  reopen(/*endpoint_failed=*/true);
+  endpoints_->stalled(silent_endpoint);
 }
 
 void Renewer::deadline_passed(RequestId id) {

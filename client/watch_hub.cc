@@ -125,7 +125,9 @@ void WatchHub::watch_for_silence() {
   if (creating_.empty()) return;
   silence_timer_ = executor_->run_at(executor_->now() + silence_limit_, [this] {
     silence_timer_ = 0;
+    const Endpoints::Index silent_endpoint = stream_endpoint_;
     reopen(/*endpoint_failed=*/true);
+    endpoints_->stalled(silent_endpoint);
   });
 }
 

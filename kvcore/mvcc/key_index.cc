@@ -1,6 +1,7 @@
 #include "conclave/mvcc/key_index.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "conclave/base/check.h"
 
@@ -29,7 +30,8 @@ const KeyVersion* KeyIndex::find(std::string_view key, std::int64_t revision) co
   return it != entries_.end() ? it->second.at(revision) : nullptr;
 }
 
-void KeyIndex::add(std::string_view key, const KeyVersion& version, std::int64_t lease) {
+std::int64_t KeyIndex::add(std::string_view key, const KeyVersion& version, std::int64_t lease) {
+  std::int64_t old_lease = 0;
   auto it = entries_.lower_bound(key);
   if (it == entries_.end() || it->first != key) {
     it = entries_.emplace_hint(it, std::string(key), Entry{version, lease, nullptr});
@@ -40,9 +42,10 @@ void KeyIndex::add(std::string_view key, const KeyVersion& version, std::int64_t
     if (!entry.history) entry.history = std::make_unique<std::vector<KeyVersion>>();
     entry.history->push_back(entry.head);
     entry.head = version;
-    entry.lease = lease;
+    old_lease = std::exchange(entry.lease, lease);
   }
   if (version.is_deletion()) deletions_.push_back({version.modified, it});
+  return old_lease;
 }
 
 bool KeyIndex::removal_pending(std::int64_t compacted) const {

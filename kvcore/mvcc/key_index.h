@@ -86,8 +86,9 @@ class KeyIndex {
     for (const auto& [key, entry] : entries_) visit(std::string_view(key), entry);
   }
 
-  // Changes come in the order of their revisions.
-  void add(std::string_view key, const KeyVersion& version, std::int64_t lease);
+  // Changes come in the order of their revisions. Returns the lease of the version before, 0 if it
+  // had none.
+  std::int64_t add(std::string_view key, const KeyVersion& version, std::int64_t lease);
 
   // Deleted keys count until the deletion is compacted away.
   std::size_t size() const { return entries_.size(); }

@@ -41,8 +41,6 @@ Result<void> Store::load() {
     const std::optional<std::int64_t> revision = ByteReader(**stored).le<std::int64_t>();
     if (!revision) return Error{Errc::corrupt, "the stored compact revision cannot be read"};
     compacted_ = *revision;
-    // The last change may have been a deletion of which no record is left.
-    current_ = std::max(current_, compacted_);
   }
   std::optional<Error> problem;
   mvccpb::KeyValue record;
@@ -61,6 +59,12 @@ Result<void> Store::load() {
       });
   if (!scanned) return scanned.error();
   if (problem) return *problem;
+  // The records of the last change are never removed: it is at or above every compact revision.
+  if (current_ < compacted_) {
+    return Error{Errc::corrupt,
+                 "the store has no record of its last changes: it is compacted at revision " +
+                     std::to_string(compacted_) + " but ends at " + std::to_string(current_)};
+  }
   return {};
 }
 

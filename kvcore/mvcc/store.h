@@ -76,7 +76,8 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   // Rebuilds the key index from the records. Once, before anything else.
-  // Errors: those of the storage; Errc::corrupt for a record that cannot be read.
+  // Errors: those of the storage; Errc::corrupt for a record that cannot be read, or is
+  // missing.
   Result<void> load();
 
   // The revision of the last change; 1 in an empty store.

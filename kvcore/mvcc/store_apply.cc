@@ -57,8 +57,7 @@ void Store::Transaction::write(mvccpb::Event event, const KeyVersion& version) {
   std::string bytes = kv.SerializeAsString();  // of a deletion: the key alone
   if (deletion) kv.set_mod_revision(version.modified.main);
 
-  const KeyIndex::Entry* before = store_.index_.find_live(kv.key());
-  const std::int64_t old_lease = before != nullptr ? before->lease : 0;
+  const std::int64_t old_lease = writable_->index_.add(kv.key(), version, lease);
   if (old_lease != lease) lease_changes_.push_back({kv.key(), old_lease, lease});
 
   if (!events_) {
@@ -67,7 +66,6 @@ void Store::Transaction::write(mvccpb::Event event, const KeyVersion& version) {
   }
   events_->byte_count += bytes.size();
   writable_->overlay_.add_record(version.modified, deletion, std::move(bytes));
-  writable_->index_.add(kv.key(), version, lease);
   events_->events.push_back(std::move(event));
   ++changes_;
 }

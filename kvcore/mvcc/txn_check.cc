@@ -1,3 +1,4 @@
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 
@@ -14,13 +15,13 @@ using etcdserverpb::TxnRequest;
 bool matches(Compare::CompareResult wanted, std::strong_ordering found) {
   switch (wanted) {
     case Compare::EQUAL:
-      return found == 0;
+      return std::is_eq(found);
     case Compare::GREATER:
-      return found > 0;
+      return std::is_gt(found);
     case Compare::LESS:
-      return found < 0;
+      return std::is_lt(found);
     case Compare::NOT_EQUAL:
-      return found != 0;
+      return std::is_neq(found);
     default:
       return true;  // an unknown result asks for nothing, as in etcd
   }

@@ -11,6 +11,17 @@ bool empty_range(std::string_view key, std::string_view range_end) {
   return KeyRange(key, range_end).is_empty();
 }
 
+void append_events(const WatchPiece& piece, const WatchSpec& spec, const Store& store,
+                   etcdserverpb::WatchResponse& response) {
+  for (const std::uint32_t i : piece.selected) {
+    mvccpb::Event& event = *response.add_events();
+    event = piece.events->events[i];
+    if (!spec.prev_kv) continue;
+    auto previous = store.value_before(event.kv().key(), piece.events->revision);
+    if (previous) event.mutable_prev_kv()->Swap(&*previous);
+  }
+}
+
 bool WatchSpec::wants(const mvccpb::Event& event) const {
   const bool deletion = event.type() == mvccpb::Event::DELETE;
   return !(deletion ? no_delete : no_put) && KeyRange(key, range_end).contains(event.kv().key());

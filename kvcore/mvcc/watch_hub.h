@@ -118,6 +118,11 @@ class WatchHub {
   std::int64_t routed_;  // the last revision that went to the watchers that are not lagging
 };
 
+// Adds the piece's events to a response, with prev_kv where the watcher asked for it and the store
+// still has it: ask soon after take().
+void append_events(const WatchPiece& piece, const WatchSpec& spec, const Store& store,
+                   etcdserverpb::WatchResponse& response);
+
 // No key can be in it: `range_end` is not empty, not "\0", and not above `key`.
 bool empty_range(std::string_view key, std::string_view range_end);
 

@@ -17,12 +17,11 @@ namespace conclave::raft {
 // While `voters_outgoing` is not empty the configuration is *joint* (paper, section 6): elections
 // and commits need a majority of `voters` and one of `voters_outgoing`.
 struct ConfigState {
-  std::set<NodeId> voters;
-  std::set<NodeId> voters_outgoing;
-  std::set<NodeId> learners;  // get the log, do not count
-  std::set<NodeId>
-      learners_next;        // voters_outgoing that become learners when the joint one is left
-  bool auto_leave = false;  // the leader leaves the joint configuration by itself
+  std::set<NodeId> voters = {};
+  std::set<NodeId> voters_outgoing = {};
+  std::set<NodeId> learners = {};       // get the log, do not count
+  std::set<NodeId> learners_next = {};  // outgoing voters that become learners with the leave
+  bool auto_leave = false;              // the leader leaves the joint configuration by itself
 
   bool joint() const { return !voters_outgoing.empty(); }
   bool is_voter(NodeId id) const { return voters.contains(id) || voters_outgoing.contains(id); }
@@ -56,8 +55,8 @@ enum class ConfigTransition : std::uint8_t {
 // leaves a joint configuration.
 struct ConfigChange {
   ConfigTransition transition = ConfigTransition::automatic;
-  std::vector<ConfigStep> steps;
-  std::string context;  // the caller's own (a member's addresses)
+  std::vector<ConfigStep> steps = {};
+  std::string context = {};  // the caller's own (a member's addresses)
 
   bool leaves_joint() const { return transition == ConfigTransition::automatic && steps.empty(); }
   // Whether it goes through a joint configuration.

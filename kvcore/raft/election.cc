@@ -30,7 +30,11 @@ bool Node::step_other_term(const Message& message) {
     return true;
   }
   if (message.kind == MessageKind::pre_vote) {
-    send({.kind = MessageKind::pre_vote_response, .to = message.from, .rejected = true});
+    send({.kind = MessageKind::pre_vote_response,
+          .to = message.from,
+          .log_term = log_.term_at(log_.committed()).value_or(0),
+          .commit = log_.committed(),
+          .rejected = true});
   } else if ((options_.check_quorum || options_.pre_vote) &&
              (message.kind == MessageKind::append || message.kind == MessageKind::heartbeat)) {
     // A leader of an old term whose messages we ignore can also not be deposed by our vote
@@ -38,6 +42,15 @@ bool Node::step_other_term(const Message& message) {
     send({.kind = MessageKind::append_response, .to = message.from});
   }
   return false;
+}
+
+// A removed leader may be the only one that knows that its removal is committed, refuse its vote
+// for the longer log it has, and be no candidate itself. Then its refusal must bring the news, or
+// nobody ever leads again. The same entry at the same place: so all before it is the same, too.
+void Node::learn_commit(const Message& refusal) {
+  if (log_.matches({.term = refusal.log_term, .index = refusal.commit})) {
+    log_.commit_to(refusal.commit);
+  }
 }
 
 bool Node::can_campaign() const {
@@ -99,6 +112,10 @@ void Node::handle_vote_request(const Message& message) {
   if (granted && !pre) {
     election_elapsed_ = 0;
     hard_state_.vote = message.from;
+  }
+  if (!granted) {
+    response.commit = log_.committed();
+    response.log_term = log_.term_at(log_.committed()).value_or(0);
   }
   send(std::move(response));
 }

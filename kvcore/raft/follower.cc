@@ -39,9 +39,11 @@ void Node::step_follower(Message message) {
       }
       return;
     case MessageKind::vote_response:
+      if (message.rejected) learn_commit(message);
       if (role_ == Role::candidate) record_vote(message.from, !message.rejected);
       return;
     case MessageKind::pre_vote_response:
+      if (message.rejected) learn_commit(message);
       if (role_ != Role::pre_candidate) return;
       if (message.rejected || message.term == hard_state_.term + 1) {
         record_vote(message.from, !message.rejected);

@@ -46,9 +46,9 @@ Result<LogPosition, Refusal> Node::propose_config_change(const ConfigChange& cha
   return position;
 }
 
-const ConfigState& Node::apply_config_change(Index index, const ConfigChange& change) {
+std::optional<ConfigState> Node::apply_config_change(Index index, const ConfigChange& change) {
   CONCLAVE_CHECK(index <= applying_ || index <= config_index_, "applied what was not handed out");
-  if (index <= config_index_) return config_;
+  if (index <= config_index_) return std::nullopt;
   config_index_ = index;
   Result<ConfigState> changed = apply_change(config_, change);
   if (changed) switch_config(*std::move(changed));

@@ -49,10 +49,12 @@ struct Message {
   // matches, or, if rejected, the asked-for index. vote, pre_vote: the candidate's last entry.
   // read_index_response: `log_index` is the read index.
   Index log_index = 0;
-  Term log_term = 0;  // append, vote, pre_vote; rejected append_response: the term at reject_hint
+  // append, vote, pre_vote: the term at log_index; rejected append_response: the term at
+  // reject_hint; rejected vote_response, pre_vote_response: the term at `commit`.
+  Term log_term = 0;
 
   std::vector<Entry> entries = {};  // append
-  Index commit = 0;                 // append, heartbeat
+  Index commit = 0;                 // append, heartbeat; rejected vote_response, pre_vote_response
 
   bool rejected = false;  // append_response, vote_response, pre_vote_response
   // append_response: at or below this index the follower's log may match.

@@ -44,6 +44,10 @@ Node::Node(Options options, InitialState initial, Random random)
                  "heartbeats must be more frequent than elections");
   CONCLAVE_CHECK(options_.max_inflight_messages > 0, "an in-flight window of nothing");
   hard_state_taken_ = hard_state();
+  // A crash can come between an entry and the hard state after it. Then no vote or acknowledgement
+  // of the entry's term has left, and its term counts as seen.
+  const bool has_entries = log_.last_index() > log_.compacted().index;
+  if (has_entries && log_.last_term() > hard_state_.term) hard_state_ = {.term = log_.last_term()};
   rebuild_progress();
   become_follower(hard_state_.term, 0);
   soft_state_taken_ = {leader_, role_};

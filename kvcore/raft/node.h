@@ -44,7 +44,12 @@ struct Options {
   std::uint64_t max_uncommitted_bytes = 256 << 20;  // above it, proposals are refused; 0: no bound
 };
 
-// What a node starts with. A new group of any size: an empty log, `config` with its first voters.
+// What a node starts with.
+//
+// A new group: its first voters all start with the same `config` of themselves, compacted = {1, 1}
+// and applied = 1, as if from a snapshot at index 1. A node that joins later starts with nothing at
+// all; its leader finds out and sends it a snapshot, with the configuration. (From {0, 0} the log
+// itself would do, and the joining node would never learn of the first voters.)
 struct InitialState {
   HardState hard_state;
   ConfigState config;          // as of `applied`
@@ -188,10 +193,11 @@ class Node {
   Result<LogPosition, Refusal> propose_config_change(const ConfigChange& change);
 
   // To be called for every committed entry of kind config_change, in order, as it is applied, with
-  // the entry's index. Returns the configuration from there on. A change that does not fit (two
-  // leaders may each have proposed one) changes nothing, the same everywhere. An index that a
-  // snapshot has overtaken is ignored.
-  const ConfigState& apply_config_change(Index index, const ConfigChange& change);
+  // the entry's index. Returns the configuration from there on: store it with the state of that
+  // index. A change that does not fit (two leaders may each have proposed one) changes nothing, the
+  // same everywhere. Nothing is returned if a snapshot has overtaken the index; drop the entry,
+  // too.
+  std::optional<ConfigState> apply_config_change(Index index, const ConfigChange& change);
 
   // Asks at which index a read is linearizable; the answer is a Ready::read_states with `context`.
   // On a follower, the question goes to the leader. An answer may never come (a lost message, a new
@@ -266,6 +272,7 @@ class Node {
   void send_vote_requests(Campaign kind);
   void handle_vote_request(const Message& message);
   void record_vote(NodeId from, bool granted);
+  void learn_commit(const Message& refusal);
   bool can_campaign() const;
   bool in_lease() const;
   void become_leader();

@@ -128,7 +128,11 @@ bool CoreThread::take_work(std::vector<Submission>& submissions, std::vector<Eve
   events.clear();
   std::unique_lock lock(mutex_);
   if (!replica_->has_more()) {
-    changed_.wait_until(lock, next_tick_,
+    auto wake = next_tick_;
+    if (const auto deadline = replica_->next_deadline()) {
+      wake = std::min(wake, steady_clock::now() + (*deadline - BootClock::now()));
+    }
+    changed_.wait_until(lock, wake,
                         [this] { return !submissions_.empty() || !events_.empty(); });
   }
   if (stopping_ && finished()) {

@@ -25,7 +25,7 @@ struct NodeOptions {
   std::uint64_t max_txn_operations = 128;
   // Automatic compaction: history that is older goes. Zero: none.
   std::chrono::seconds history_retention{300};
-  std::int64_t history_revisions = 0;  // instead of by age: all but the last so many go
+  std::int64_t history_revisions = 0;  // or all but the last so many; zero: not by count
   std::size_t max_waiting_requests = 100000;
   std::uint64_t seed = 0;  // of election jitter and chosen lease ids; 0: drawn from the system
 };

@@ -200,7 +200,13 @@ Result<void> Log::use_segment(std::uint64_t id) {
 Result<void> Log::make_segment_file(std::uint64_t id) {
   Result<std::unique_ptr<File>> file = disk_.create(path_of(id));
   if (!file) return file.error();
-  if (Result<void> reserved = (*file)->reserve(options_.segment_bytes); !reserved) return reserved;
+  // A disk that has no room for a whole segment still takes the records that fit: it is their own
+  // writes that fail when it is full. What a refused reservation may have taken is given back.
+  if (!(*file)->reserve(options_.segment_bytes)) {
+    file->reset();
+    if (Result<void> removed = disk_.remove(path_of(id)); !removed) return removed;
+    if (file = disk_.create(path_of(id)); !file) return file.error();
+  }
   prepared_last_ = id;
   return disk_.sync_directory(directory_);
 }

@@ -24,13 +24,13 @@ class Authentication : public EtcdFixture {
 
   void etcdctl(std::vector<std::string> arguments) {
     const auto binary =
-        std::filesystem::path(testing::etcd_binary(CONCLAVE_PEERS_DIR)).replace_filename("etcdctl");
+        std::filesystem::path(test::etcd_binary(CONCLAVE_PEERS_DIR)).replace_filename("etcdctl");
     arguments.insert(arguments.begin(), {binary.string(), "--endpoints", cluster_->endpoints()[0]});
-    testing::Process process(arguments, directory_.path() / "etcdctl.log");
+    test::Process process(arguments, directory_.path() / "etcdctl.log");
     ASSERT_EQ(process.wait(), 0) << process.output();
   }
 
-  testing::TempDir directory_;
+  test::TempDir directory_;
 };
 
 TEST_F(Authentication, NeedsAUser) {
@@ -66,7 +66,7 @@ TEST_F(Authentication, IsRepeatedWhenTheServerForgetsTheToken) {
   EXPECT_EQ(unwrap(watcher.next({}, seconds(30))).events.at(0).kv.value, "1");
   cluster_->kill(0);
   cluster_->start(0);
-  ASSERT_TRUE(testing::wait_until([this] { return client().get("app/k").has_value(); }));
+  ASSERT_TRUE(test::wait_until([this] { return client().get("app/k").has_value(); }));
   unwrap(client().put("app/k", "2"));
   EXPECT_EQ(unwrap(watcher.next({}, seconds(30))).events.at(0).kv.value, "2");
 }

@@ -170,7 +170,7 @@ TEST_F(Calls, Raw) {
   EXPECT_EQ(status.version().substr(0, 2), "3.");
   EXPECT_EQ(raw.call("/etcdserverpb.KV/NoSuch", "", CallKind::read).error().code, Errc::refused);
   const auto began = std::chrono::steady_clock::now();
-  EXPECT_EQ(raw.call_at("127.0.0.1:" + std::to_string(testing::free_port()),
+  EXPECT_EQ(raw.call_at("127.0.0.1:" + std::to_string(test::free_port()),
                         "/etcdserverpb.Maintenance/Status", "", CallKind::read)
                 .error()
                 .code,

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -17,12 +18,12 @@ namespace conclave {
 // A cluster of its own for each test, and a client of it. Skips where there is no etcd.
 class EtcdFixture : public ::testing::Test {
  protected:
-  void start(int members, ClientOptions options = {}) {
-    const std::string binary = testing::etcd_binary(CONCLAVE_PEERS_DIR);
+  void start(int members, ClientOptions options = {}, std::vector<std::string> flags = {}) {
+    const std::string binary = test::etcd_binary(CONCLAVE_PEERS_DIR);
     if (binary.empty()) GTEST_SKIP() << "no etcd in " CONCLAVE_PEERS_DIR;
-    cluster_ = std::make_unique<testing::EtcdCluster>(binary, members);
+    cluster_ = std::make_unique<test::EtcdCluster>(binary, members, std::move(flags));
     connect(std::move(options));
-    ASSERT_TRUE(testing::wait_until([this] { return client_->get("ready").has_value(); }))
+    ASSERT_TRUE(test::wait_until([this] { return client_->get("ready").has_value(); }))
         << cluster_->log(0);
   }
 
@@ -35,7 +36,7 @@ class EtcdFixture : public ::testing::Test {
 
   Client& client() { return *client_; }
 
-  std::unique_ptr<testing::EtcdCluster> cluster_;
+  std::unique_ptr<test::EtcdCluster> cluster_;
   std::unique_ptr<Client> client_;
 };
 

@@ -13,7 +13,7 @@ class Failover : public EtcdFixture {
   // Adds one to a counter, exactly once, whatever happens: reads again after an unknown outcome.
   void increment(int to) {
     const std::string value = std::to_string(to);
-    ASSERT_TRUE(testing::wait_until(
+    ASSERT_TRUE(test::wait_until(
         [&] {
           const auto now = client().get("n");
           if (!now) return false;
@@ -35,7 +35,7 @@ TEST_F(Failover, DeadEndpointCostsNothing) {
   ClientOptions options;
   for (int i = 0; i < 3; ++i) {
     options.endpoints.insert(options.endpoints.begin(),
-                             "127.0.0.1:" + std::to_string(testing::free_port()));
+                             "127.0.0.1:" + std::to_string(test::free_port()));
   }
   options.endpoints.back() = cluster_->endpoints()[0];
   Client client = unwrap(Client::connect(options));
@@ -46,7 +46,7 @@ TEST_F(Failover, DeadEndpointCostsNothing) {
 
 TEST_F(Failover, NobodyThereIsUnavailableAndSurelyNotCarriedOut) {
   Client client =
-      unwrap(Client::connect({.endpoints = {"127.0.0.1:" + std::to_string(testing::free_port())}}));
+      unwrap(Client::connect({.endpoints = {"127.0.0.1:" + std::to_string(test::free_port())}}));
   const auto put = client.put("k", "v", {.timeout = milliseconds(500)});
   ASSERT_FALSE(put);
   EXPECT_EQ(put.error().code, Errc::unavailable) << put.error().message;
@@ -66,7 +66,7 @@ TEST_F(Failover, WritesWatchesAndLeasesOutliveEachMember) {
     increment(++n);
     cluster_->kill(member);
     for (int i = 0; i < 5; ++i) increment(++n);
-    ASSERT_TRUE(testing::wait_until([this] { return client().renew(7).has_value(); }));
+    ASSERT_TRUE(test::wait_until([this] { return client().renew(7).has_value(); }));
     cluster_->start(member);
   }
   std::int64_t last_revision = 0;
@@ -87,7 +87,7 @@ TEST_F(Failover, FrozenMemberIsLeft) {
   Watcher watcher = client().watch({.key = "n"});
   EXPECT_EQ(unwrap(watcher.next({}, seconds(30))).kind, WatchNotice::Kind::created);
   cluster_->pause(0);
-  ASSERT_TRUE(testing::wait_until([this] { return client().renew(7).has_value(); }));
+  ASSERT_TRUE(test::wait_until([this] { return client().renew(7).has_value(); }));
   increment(1);
   const WatchNotice notice = unwrap(watcher.next({}, seconds(40)));
   EXPECT_EQ(notice.events.at(0).kv.value, "1");

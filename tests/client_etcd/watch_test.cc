@@ -100,7 +100,7 @@ TEST_F(Watches, SurviveARestartOfTheServer) {
     const auto away = client().put("n", "lost", {.timeout = std::chrono::milliseconds(200)});
     EXPECT_FALSE(away);
     cluster_->start(0);
-    ASSERT_TRUE(testing::wait_until([this] { return client().get("n").has_value(); }));
+    ASSERT_TRUE(test::wait_until([this] { return client().get("n").has_value(); }));
     EXPECT_EQ(unwrap(client().get("n")).kvs.at(0).version, round + 1) << "nothing is sent twice";
   }
 }

@@ -93,6 +93,13 @@ std::string format(const raft::SnapshotMetadata& snapshot) {
 }
 
 std::string format(const raft::Message& message) {
+  if (message.kind == MessageKind::vote_response ||
+      message.kind == MessageKind::pre_vote_response) {
+    // The files know nothing of the commit index that a refusal brings along.
+    raft::Message plain = message;
+    plain.commit = plain.log_term = 0;
+    if (plain != message) return format(plain);
+  }
   std::string out = std::to_string(message.from) + "->" + std::to_string(message.to) + " " +
                     name_of(message.kind) + " Term:" + std::to_string(message.term) +
                     " Log:" + position(message.log_term, message.log_index);

@@ -90,6 +90,18 @@ void DiskModel::write(FileId file, std::uint64_t offset, std::string_view bytes)
   content.unsynced.push_back({offset, std::string(bytes)});
 }
 
+void DiskModel::write_through(FileId file, std::uint64_t offset, std::string_view bytes) {
+  write(file, offset, bytes);
+  Content& content = files_.at(file);
+  put(content.durable, offset, bytes);
+  content.unsynced.back().is_durable = true;
+}
+
+void DiskModel::truncate(FileId file, std::uint64_t size) {
+  files_.at(file).current.resize(size, '\0');
+  files_.at(file).durable.resize(size, '\0');
+}
+
 void DiskModel::sync_file(FileId file) {
   Content& content = files_.at(file);
   for (const Change& change : content.unsynced) put(content.durable, change.offset, change.bytes);
@@ -134,9 +146,11 @@ void DiskModel::power_cut(Random& random, std::uint64_t sector_bytes) {
   // Some cuts keep all or nothing of a sector's writes, which random choice seldom does for many
   // sectors.
   const std::uint64_t mood = random.below(4);
-  for (auto& [file, content] : files_) {
+  for (auto& named : files_) {
+    Content& content = named.second;
     struct Sector {
       std::uint64_t touched = 0;
+      std::uint64_t kept_least = 0;
       std::uint64_t kept = 0;
     };
     std::map<std::uint64_t, Sector> sectors;
@@ -144,12 +158,16 @@ void DiskModel::power_cut(Random& random, std::uint64_t sector_bytes) {
       for_each_sector(change.offset, change.bytes, sector_bytes,
                       [&](std::uint64_t sector, std::uint64_t, std::string_view) {
                         ++sectors[sector].touched;
+                        if (change.is_durable) {
+                          sectors[sector].kept_least = sectors[sector].touched;
+                        }
                       });
     }
     for (auto& [number, sector] : sectors) {
       sector.kept = random.below(sector.touched + 1);
       if (mood == 0 && random.chance(3, 4)) sector.kept = 0;
       if (mood == 1 && random.chance(3, 4)) sector.kept = sector.touched;
+      sector.kept = std::max(sector.kept, sector.kept_least);
     }
     for (const Change& change : content.unsynced) {
       for_each_sector(change.offset, change.bytes, sector_bytes,

@@ -32,6 +32,11 @@ class DiskModel {
 
   const std::string& contents(FileId file) const { return files_.at(file).current; }
   void write(FileId file, std::uint64_t offset, std::string_view bytes);
+  // A write through a descriptor opened with O_DSYNC: durable itself, while earlier ones stay as
+  // they are.
+  void write_through(FileId file, std::uint64_t offset, std::string_view bytes);
+  // Changes of a file's size alone are taken for durable at once.
+  void truncate(FileId file, std::uint64_t size);
   void sync_file(FileId file);
   // A failed sync: the cache goes on showing the unsynced writes, but takes their pages for clean,
   // so that no later sync writes them (ATC 2020, as File's header says).
@@ -49,6 +54,7 @@ class DiskModel {
   struct Change {
     std::uint64_t offset;
     std::string bytes;
+    bool is_durable = false;
   };
   struct Content {
     std::string current;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
@@ -9,7 +10,7 @@
 
 #include "tests/support/process.h"
 
-namespace conclave::testing {
+namespace conclave::test {
 
 // The etcd that CMake's CONCLAVE_PEERS_DIR names, or the environment's CONCLAVE_ETCD_BINARY; "" if
 // there is none.
@@ -24,11 +25,15 @@ inline std::string etcd_binary(const std::string& peers_dir) {
 // Each member can be killed, stopped, continued and started again.
 class EtcdCluster {
  public:
-  EtcdCluster(std::string binary, int members) : binary_(std::move(binary)) {
+  // `flags` go to every member; a --cert-file among them makes the client URLs https.
+  EtcdCluster(std::string binary, int members, std::vector<std::string> flags = {})
+      : binary_(std::move(binary)), flags_(std::move(flags)) {
+    const bool tls = std::ranges::find(flags_, "--cert-file") != flags_.end();
     for (int i = 0; i < members; ++i) {
       Member member;
       member.name = "m" + std::to_string(i);
-      member.client_url = "http://127.0.0.1:" + std::to_string(free_port());
+      member.client_url =
+          (tls ? "https" : "http") + std::string("://127.0.0.1:") + std::to_string(free_port());
       member.peer_url = "http://127.0.0.1:" + std::to_string(free_port());
       if (i > 0) initial_cluster_ += ",";
       initial_cluster_ += member.name + "=" + member.peer_url;
@@ -46,13 +51,17 @@ class EtcdCluster {
   void start(std::size_t index) {
     Member& member = members_.at(index);
     const std::filesystem::path data = directory_.path() / member.name;
-    member.process = std::make_unique<Process>(
-        std::vector<std::string>{binary_, "--name", member.name, "--data-dir", data.string(),
-                                 "--listen-client-urls", member.client_url,
-                                 "--advertise-client-urls", member.client_url, "--listen-peer-urls",
-                                 member.peer_url, "--initial-advertise-peer-urls", member.peer_url,
-                                 "--initial-cluster", initial_cluster_},
-        directory_.path() / (member.name + ".log"));
+    std::vector<std::string> arguments{binary_,           "--name",
+                                       member.name,       "--data-dir",
+                                       data.string(),     "--listen-client-urls",
+                                       member.client_url, "--advertise-client-urls",
+                                       member.client_url, "--listen-peer-urls",
+                                       member.peer_url,   "--initial-advertise-peer-urls",
+                                       member.peer_url,   "--initial-cluster",
+                                       initial_cluster_};
+    arguments.insert(arguments.end(), flags_.begin(), flags_.end());
+    member.process =
+        std::make_unique<Process>(std::move(arguments), directory_.path() / (member.name + ".log"));
   }
   void kill(std::size_t index) { members_.at(index).process.reset(); }
   void pause(std::size_t index) { members_.at(index).process->kill(SIGSTOP); }
@@ -69,9 +78,10 @@ class EtcdCluster {
   };
 
   std::string binary_;
+  std::vector<std::string> flags_;
   std::string initial_cluster_;
   TempDir directory_;
   std::vector<Member> members_;
 };
 
-}  // namespace conclave::testing
+}  // namespace conclave::test

@@ -11,7 +11,7 @@
 #include "conclave/client/channel.h"
 #include "conclave/client/executor.h"
 
-namespace conclave::testing {
+namespace conclave::test {
 
 // A network whose servers are the test: it takes the calls and streams that arrive and answers
 // them, or does not. Answers are delivered as tasks of the executor, and never to a call or stream
@@ -175,4 +175,4 @@ class FakeNetwork final : public ChannelFactory {
   std::vector<std::shared_ptr<StreamEnd>> streams_;
 };
 
-}  // namespace conclave::testing
+}  // namespace conclave::test

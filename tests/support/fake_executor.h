@@ -7,7 +7,7 @@
 #include "conclave/base/check.h"
 #include "conclave/client/executor.h"
 
-namespace conclave::testing {
+namespace conclave::test {
 
 // An Executor on virtual time, driven by the test: nothing runs but in run() and advance().
 class FakeExecutor final : public Executor {
@@ -67,4 +67,4 @@ class FakeExecutor final : public Executor {
   std::size_t steps_ = 0;
 };
 
-}  // namespace conclave::testing
+}  // namespace conclave::test

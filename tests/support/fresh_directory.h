@@ -11,8 +11,17 @@ namespace conclave::test {
 // An empty directory of its own, removed with all that is in it.
 class FreshDirectory {
  public:
-  FreshDirectory() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "conclave-XXXXXX").string();
+  FreshDirectory() : FreshDirectory(std::filesystem::temp_directory_path()) {}
+  // On a file system in memory where there is one: for tests that sync often and need no real disk.
+  static FreshDirectory in_memory() {
+    std::error_code ignored;
+    const std::filesystem::path memory = "/dev/shm";
+    return FreshDirectory(std::filesystem::is_directory(memory, ignored)
+                              ? memory
+                              : std::filesystem::temp_directory_path());
+  }
+  explicit FreshDirectory(const std::filesystem::path& parent) {
+    std::string pattern = (parent / "conclave-XXXXXX").string();
     CONCLAVE_CHECK(::mkdtemp(pattern.data()) != nullptr, "no temporary directory");
     path_ = pattern;
   }

@@ -23,7 +23,7 @@
 
 #include "conclave/base/check.h"
 
-namespace conclave::testing {
+namespace conclave::test {
 
 // Polls until `condition` holds; false if it does not within `limit`.
 template <class Condition>
@@ -125,4 +125,4 @@ class Process {
   std::optional<int> status_;
 };
 
-}  // namespace conclave::testing
+}  // namespace conclave::test

@@ -25,7 +25,7 @@ class SimulatedDisk::SimulatedFile final : public wal::File {
   }
 
   Result<void> write(std::uint64_t offset, std::string_view bytes) override {
-    const Result<void> begun = begin(Operation::Kind::write, offset, bytes.size());
+    Result<void> begun = begin(Operation::Kind::write, offset, bytes.size());
     if (!begun) {
       // A write that fails may have put down a part.
       if (life_ == disk_.life_ && disk_.fault_ != Fault::io_error) {

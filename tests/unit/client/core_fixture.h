@@ -50,8 +50,8 @@ class CoreFixture : public ::testing::Test {
     };
   }
 
-  testing::FakeExecutor executor_;
-  testing::FakeNetwork network_{executor_};
+  test::FakeExecutor executor_;
+  test::FakeNetwork network_{executor_};
   std::unique_ptr<StoreCore> core_;
 };
 

@@ -120,6 +120,24 @@ TEST_F(RenewerTest, SilentServerIsLeftWhileThereIsTime) {
   ASSERT_TRUE(answer && *answer);
 }
 
+TEST_F(RenewerTest, WatchesLeaveASilentServerWithIt) {
+  open({"a:1", "b:1"});
+  const auto handle = core_->watch({.key = "x"}, [](const WatchNotice&) {});
+  executor_.run();
+  etcdserverpb::WatchResponse created;
+  created.set_created(true);
+  created.set_watch_id(1);
+  network_.stream().reply(created);
+  executor_.run();
+  Answer answer;
+  renew(1, answer, 2 * kSecond);
+  executor_.advance(kSecond);
+  ASSERT_EQ(network_.streams().size(), 4U);
+  EXPECT_FALSE(network_.streams()[0]->alive());
+  EXPECT_EQ(network_.streams()[2]->endpoint, "b:1");
+  EXPECT_EQ(network_.streams()[3]->endpoint, "b:1");
+}
+
 TEST_F(RenewerTest, NewStreamHasItsOwnTimeToAnswer) {
   open({"a:1", "b:1"});
   Answer first;

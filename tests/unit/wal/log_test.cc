@@ -217,6 +217,16 @@ class DamagedLogTest : public LogTest {
     EXPECT_NE(recovered.error().message.find(words), std::string::npos)
         << recovered.error().message;
   }
+  // Appends a record to the first segment that a log would not write.
+  template <class Encode>
+  void forge(Encode encode) {
+    const Result<Recovery> found = read_log(disk_, "/log", std::nullopt);
+    ASSERT_TRUE(found.has_value());
+    std::string record;
+    encode(record, found->chain);
+    Result<std::unique_ptr<File>> file = disk_.open("/log/" + segment_name(1));
+    ASSERT_TRUE(file.has_value() && (*file)->write(found->end.offset, record).has_value());
+  }
 };
 
 TEST_F(DamagedLogTest, ALogThatEndsBeforeTheStoreIsCorrupt) {
@@ -259,24 +269,28 @@ TEST_F(DamagedLogTest, AMissingLogOrSegmentIsCorrupt) {
 }
 
 TEST_F(DamagedLogTest, ARecordOfAnUnknownTypeIsRefusedNotCut) {
-  std::uint64_t end = 0;
-  std::uint32_t chain = 0;
   {
     Recovered recovered = open();
     append_and_sync(*recovered.log, entries_between(1, 3, 1));
   }
-  const Result<Recovery> found = read_log(disk_, "/log", std::nullopt);
-  ASSERT_TRUE(found.has_value());
-  end = found->end.offset;
-  chain = found->chain;
-  std::string record;
-  encode_place(record, 1, chain, static_cast<RecordType>(77), 1, 1);
-  Result<std::unique_ptr<File>> file = disk_.open("/log/" + segment_name(1));
-  ASSERT_TRUE(file.has_value() && (*file)->write(end, record).has_value());
+  forge([](std::string& out, std::uint32_t chain) {
+    encode_place(out, 1, chain, static_cast<RecordType>(77), 1, 1);
+  });
   const Result<Recovered> recovered = Log::open(disk_, "/log", small_segments());
   ASSERT_FALSE(recovered.has_value());
   EXPECT_EQ(recovered.error().code, Errc::refused);
   EXPECT_NE(recovered.error().message.find("type 77"), std::string::npos);
+}
+
+TEST_F(DamagedLogTest, ALogThatEndsBeforeItsCommitIndexIsCorrupt) {
+  {
+    Recovered recovered = open();
+    append_and_sync(*recovered.log, entries_between(1, 3, 1));
+  }
+  forge([](std::string& out, std::uint32_t chain) {
+    encode_hard_state(out, 1, chain, {.term = 1, .vote = 1, .commit = 4});
+  });
+  expect_corrupt(small_segments(), "index 4 was committed");
 }
 
 TEST_F(DamagedLogTest, ATornTailIsCutAndOverwritten) {
@@ -295,6 +309,25 @@ TEST_F(DamagedLogTest, ATornTailIsCutAndOverwritten) {
     append_and_sync(*recovered.log, {entry_at(4, 2)});
   }
   EXPECT_EQ(open().entries.back(), entry_at(4, 2));
+}
+
+// The sector of the batch's mark was lost, and its entries were not. The same first entry comes
+// again.
+TEST_F(DamagedLogTest, WhatStoodBehindATornRecordNeverComesBack) {
+  {
+    Recovered recovered = open();
+    append_and_sync(*recovered.log, entries_between(1, 3, 1));
+    append_and_sync(*recovered.log, entries_between(4, 6, 1));
+  }
+  const Result<Recovery> found = read_log(disk_, "/log", std::nullopt);
+  ASSERT_TRUE(found.has_value());
+  disk_.flip_bit("/log/" + segment_name(1), found->last_batch * 8);
+  {
+    Recovered recovered = open();
+    EXPECT_EQ(recovered.entries, entries_between(1, 3, 1));
+    append_and_sync(*recovered.log, entries_between(4, 4, 1));
+  }
+  EXPECT_EQ(open().entries, entries_between(1, 4, 1));
 }
 
 }  // namespace

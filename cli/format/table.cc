@@ -1,0 +1,91 @@
+#include <algorithm>
+
+#include "conclave/cli/format/endpoint_rows.h"
+#include "conclave/cli/format/printer.h"
+
+namespace conclave::cli {
+namespace {
+
+using namespace etcdserverpb;  // NOLINT: a file of printers of this package's messages
+
+// Columns count characters, not bytes.
+std::size_t width_of(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](unsigned char byte) { return (byte & 0xc0) != 0x80; }));
+}
+
+std::string draw(const std::vector<std::string>& titles, const Rows& rows) {
+  std::vector<std::size_t> widths;
+  for (std::size_t column = 0; column < titles.size(); ++column) {
+    std::size_t width = width_of(titles[column]);
+    for (const auto& row : rows) width = std::max(width, width_of(row[column]));
+    widths.push_back(width);
+  }
+  std::string rule = "+";
+  for (const std::size_t width : widths) rule += std::string(width + 2, '-') + "+";
+  rule += "\n";
+  std::string out = rule + "|";
+  for (std::size_t column = 0; column < titles.size(); ++column) {
+    const std::size_t space = widths[column] - width_of(titles[column]);
+    out += " " + std::string(space / 2, ' ') + titles[column] +
+           std::string(space - space / 2, ' ') + " |";
+  }
+  out += "\n" + rule;
+  for (const auto& row : rows) {
+    out += "|";
+    for (std::size_t column = 0; column < titles.size(); ++column) {
+      out += " " + std::string(widths[column] - width_of(row[column]), ' ') + row[column] + " |";
+    }
+    out += "\n";
+  }
+  return out + rule;
+}
+
+class TablePrinter final : public Printer {
+ public:
+  Result<std::string> get(const RangeResponse&) const override { return unsupported(); }
+  Result<std::string> put(const PutResponse&) const override { return unsupported(); }
+  Result<std::string> del(const DeleteRangeResponse&) const override { return unsupported(); }
+  Result<std::string> txn(const TxnResponse&) const override { return unsupported(); }
+  Result<std::string> watch(const WatchResponse&) const override { return unsupported(); }
+  Result<std::string> grant(const LeaseGrantResponse&) const override { return unsupported(); }
+  Result<std::string> revoke(std::int64_t, const LeaseRevokeResponse&) const override {
+    return unsupported();
+  }
+  Result<std::string> time_to_live(const LeaseTimeToLiveResponse&, bool) const override {
+    return unsupported();
+  }
+  Result<std::string> leases(const LeaseLeasesResponse&) const override { return unsupported(); }
+  Result<std::string> keep_alive(const LeaseKeepAliveResponse&) const override {
+    return unsupported();
+  }
+  Result<std::string> members(const MemberListResponse& reply) const override {
+    return draw({"ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER"},
+                member_rows(reply));
+  }
+  Result<std::string> endpoint_status(const std::vector<EndpointStatus>& all) const override {
+    return draw({"ENDPOINT", "ID", "VERSION", "DB SIZE", "IS LEADER", "IS LEARNER", "RAFT TERM",
+                 "RAFT INDEX", "RAFT APPLIED INDEX", "ERRORS"},
+                status_rows(all));
+  }
+  Result<std::string> endpoint_health(const std::vector<EndpointHealth>& all) const override {
+    return draw({"ENDPOINT", "HEALTH", "TOOK", "ERROR"}, health_rows(all));
+  }
+  Result<std::string> endpoint_hash(const std::vector<EndpointHash>& all) const override {
+    return draw({"ENDPOINT", "HASH"}, hash_rows(all));
+  }
+
+ private:
+  static Error unsupported() {
+    return {Errc::invalid_argument,
+            "--write-out table goes with endpoint and member commands only"};
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Printer> make_table_printer() {
+  return std::make_unique<TablePrinter>();
+}
+
+}  // namespace conclave::cli

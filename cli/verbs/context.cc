@@ -1,0 +1,75 @@
+#include "conclave/cli/verbs/context.h"
+
+#include <cstdio>
+
+#include <unistd.h>
+
+#include "conclave/cli/exit_status.h"
+
+namespace conclave::cli {
+
+int fail(const Error& error) {
+  std::fprintf(stderr, "Error: %s\n", error.message.c_str());
+  return static_cast<int>(status_of(error.code));
+}
+
+int print(const Result<std::string>& text) {
+  if (!text) return fail(text.error());
+  if (std::fwrite(text->data(), 1, text->size(), stdout) != text->size() ||
+      std::fflush(stdout) != 0) {
+    return fail({Errc::io, "cannot write to standard output"});
+  }
+  return 0;
+}
+
+std::vector<std::string> endpoints_of(const Arguments& arguments) {
+  std::vector<std::string> endpoints;
+  const std::string list = arguments.text("endpoints");
+  for (std::size_t from = 0; from <= list.size();) {
+    const std::size_t comma = std::min(list.find(',', from), list.size());
+    if (comma > from) endpoints.push_back(list.substr(from, comma - from));
+    from = comma + 1;
+  }
+  return endpoints;
+}
+
+Result<Client> connect(const Arguments& arguments) {
+  ClientOptions options;
+  options.endpoints = endpoints_of(arguments);
+  if (options.endpoints.empty()) {
+    return Error{Errc::invalid_argument, "--endpoints names no address"};
+  }
+  options.dial_timeout = arguments.duration("dial-timeout");
+  options.request_timeout = arguments.duration("command-timeout");
+  options.tls.ca_file = arguments.text("cacert");
+  options.tls.cert_file = arguments.text("cert");
+  options.tls.key_file = arguments.text("key");
+  options.user = arguments.text("user");
+  options.password = arguments.text("password");
+  const std::size_t colon = options.user.find(':');
+  if (colon != std::string::npos && !arguments.has("password")) {
+    options.password = options.user.substr(colon + 1);
+    options.user.resize(colon);
+  } else if (!options.user.empty() && !arguments.has("password")) {
+    const char* typed = ::getpass("Password: ");  // NOLINT(concurrency-mt-unsafe): one thread yet
+    if (typed == nullptr) return Error{Errc::invalid_argument, "--user needs --password"};
+    options.password = typed;
+  }
+  return Client::connect(std::move(options));
+}
+
+Result<std::unique_ptr<Printer>> printer_of(const Arguments& arguments) {
+  PrintOptions options;
+  options.hex = arguments.is_set("hex");
+  if (arguments.verb->name == "get") {
+    options.value_only = arguments.is_set("print-value-only");
+    options.count_only = arguments.is_set("count-only");
+  }
+  return make_printer(arguments.text("write-out"), options);
+}
+
+CallOptions call_options(const Arguments& arguments) {
+  return {.timeout = arguments.duration("command-timeout")};
+}
+
+}  // namespace conclave::cli

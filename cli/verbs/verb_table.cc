@@ -1,0 +1,204 @@
+#include "conclave/cli/verbs/verb_table.h"
+
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "conclave/cli/args/requests.h"
+
+namespace conclave::cli {
+namespace {
+
+constexpr Flag kTxnFlags[] = {
+    {.name = "interactive", .letter = 'i', .help = "say what is expected"}};
+constexpr Flag kCompactionFlags[] = {
+    {.name = "physical", .help = "return only when the space can be used again"}};
+constexpr Flag kWatchFlags[] = {
+    {.name = "prefix", .help = "all keys that begin with KEY"},
+    {.name = "rev", .kind = FlagKind::number, .fallback = "0", .help = "from this revision on"},
+    {.name = "prev-kv", .help = "also what was there before"},
+    {.name = "progress-notify", .help = "ask the store for signs of life"},
+};
+constexpr Flag kTimeToLiveFlags[] = {{.name = "keys", .help = "also the keys that hang on it"}};
+constexpr Flag kKeepAliveFlags[] = {{.name = "once", .help = "renew once and exit"}};
+constexpr Flag kEndpointFlags[] = {
+    {.name = "cluster", .help = "ask every member of the cluster, not only --endpoints"}};
+constexpr Flag kHashFlags[] = {
+    {.name = "cluster", .help = "ask every member of the cluster, not only --endpoints"},
+    {.name = "rev", .kind = FlagKind::number, .fallback = "0", .help = "as of this revision"}};
+constexpr Flag kLockFlags[] = {
+    {.name = "ttl",
+     .kind = FlagKind::duration,
+     .fallback = "10",
+     .help = "after so many seconds without a sign of life others go on"},
+    {.name = "timeout",
+     .kind = FlagKind::duration,
+     .help = "how long to wait for the lock; 0: not at all (without it: for ever)"},
+    {.name = "label", .kind = FlagKind::text, .help = "what for; shown to those who wait"},
+    {.name = "list", .help = "show holder and waiters instead"},
+};
+constexpr Flag kElectFlags[] = {
+    {.name = "ttl",
+     .kind = FlagKind::duration,
+     .fallback = "10",
+     .help = "after so many seconds without a sign of life others go on"},
+    {.name = "timeout",
+     .kind = FlagKind::duration,
+     .help = "how long to wait for the leadership; 0: not at all (without it: for ever)"},
+    {.name = "listen", .letter = 'l', .help = "print each new leader instead"},
+};
+
+constexpr std::string_view kLockDetails =
+    "Waits for the lock NAME, runs COMMAND while holding it, and releases it. Without COMMAND, "
+    "prints\n"
+    "the lock's key and holds it until interrupted.\n\n"
+    "COMMAND and all its descendants are gone before another can hold the lock, also if conclave "
+    "is\n"
+    "killed or stopped: a guardian process ends them (SIGTERM, then SIGKILL) in time. Processes "
+    "that\n"
+    "COMMAND leaves behind are ended with it. COMMAND finds in its environment:\n"
+    "  CONCLAVE_FENCE      a number that grows with every holder; hand it to what you write to\n"
+    "  CONCLAVE_LOCK_NAME  NAME\n"
+    "  ETCD_LOCK_KEY, ETCD_LOCK_REV  the lock's key and its revision, as from etcdctl";
+constexpr std::string_view kElectDetails =
+    "Campaigns under NAME with VALUE and, once elected, prints key and value and leads until\n"
+    "interrupted, or runs COMMAND while leading (as conclave lock does, with CONCLAVE_FENCE,\n"
+    "CONCLAVE_ELECTION_NAME, ETCD_LOCK_KEY and ETCD_LOCK_REV in its environment).";
+constexpr std::string_view kTxnDetails =
+    "Reads from standard input: compares, an empty line, operations if all of them hold, an empty\n"
+    "line, operations if not. Compares: value|version|create|mod|lease(\"KEY\") =|!=|<|> "
+    "\"VALUE\";\n"
+    "operations: put, get and del, as on the command line.";
+
+struct Row {
+  Verb verb;
+  int (*run)(const Invocation&);
+};
+
+constexpr Row kRows[] = {
+    {{.name = "txn",
+      .summary = "several operations at once, under conditions",
+      .details = kTxnDetails,
+      .example =
+          "  printf 'version(\"job\") = \"0\"\\n\\nput job mine\\n\\nget job\\n' | conclave txn",
+      .flags = kTxnFlags},
+     run_txn},
+    {{.name = "watch",
+      .operands = "KEY [RANGE_END]",
+      .operands_min = 1,
+      .operands_max = 2,
+      .takes_command = true,
+      .summary = "print changes as they happen; resumes by itself",
+      .details = "With COMMAND after --, runs it for every event, with ETCD_WATCH_EVENT_TYPE,\n"
+                 "ETCD_WATCH_KEY, ETCD_WATCH_VALUE and ETCD_WATCH_REVISION in its environment.",
+      .example = "  conclave watch --prefix config/ --rev 1",
+      .flags = kWatchFlags},
+     run_watch},
+    {{.name = "lease grant",
+      .operands = "TTL",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "make a lease of TTL seconds",
+      .example = "  conclave lease grant 60"},
+     run_lease_grant},
+    {{.name = "lease revoke",
+      .operands = "LEASE",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "end a lease and delete its keys",
+      .example = "  conclave lease revoke 6b93a1f9141d7112"},
+     run_lease_revoke},
+    {{.name = "lease timetolive",
+      .operands = "LEASE",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "how long a lease has to live",
+      .example = "  conclave lease timetolive 6b93a1f9141d7112 --keys",
+      .flags = kTimeToLiveFlags},
+     run_lease_timetolive},
+    {{.name = "lease list", .summary = "all leases", .example = "  conclave lease list"},
+     run_lease_list},
+    {{.name = "lease keep-alive",
+      .operands = "LEASE",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "renew a lease until interrupted",
+      .example = "  conclave lease keep-alive 6b93a1f9141d7112",
+      .flags = kKeepAliveFlags},
+     run_lease_keep_alive},
+    {{.name = "compaction",
+      .operands = "REVISION",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "forget what was before a revision",
+      .example = "  conclave compaction 1000",
+      .flags = kCompactionFlags},
+     run_compaction},
+    {{.name = "endpoint status",
+      .summary = "what each address says of itself",
+      .example = "  conclave endpoint status -w table",
+      .flags = kEndpointFlags},
+     run_endpoint_status},
+    {{.name = "endpoint health",
+      .summary = "whether each address answers a read",
+      .example = "  conclave endpoint health --cluster",
+      .flags = kEndpointFlags},
+     run_endpoint_health},
+    {{.name = "endpoint hashkv",
+      .summary = "the hash of each address's history",
+      .example = "  conclave endpoint hashkv --cluster",
+      .flags = kHashFlags},
+     run_endpoint_hashkv},
+    {{.name = "member list",
+      .summary = "the members of the cluster",
+      .example = "  conclave member list -w table"},
+     run_member_list},
+    {{.name = "lock",
+      .operands = "NAME",
+      .operands_min = 1,
+      .operands_max = 1,
+      .takes_command = true,
+      .summary = "hold a lock, and run a command meanwhile",
+      .details = kLockDetails,
+      .example = "  conclave lock deploy --label rollout -- ./deploy.sh",
+      .flags = kLockFlags},
+     run_lock},
+    {{.name = "elect",
+      .operands = "NAME [VALUE]",
+      .operands_min = 1,
+      .operands_max = 2,
+      .takes_command = true,
+      .summary = "lead, or listen who leads",
+      .details = kElectDetails,
+      .example =
+          "  conclave elect master 10.0.0.7:8080 -- ./serve\n  conclave elect --listen master",
+      .flags = kElectFlags},
+     run_elect},
+    {{.name = "version", .summary = "the version of this program", .example = "  conclave version"},
+     run_version},
+};
+
+}  // namespace
+
+std::span<const Verb> all_verbs() {
+  static const std::vector<Verb> verbs = [] {
+    std::vector<Verb> all(kv_verbs().begin(), kv_verbs().end());
+    for (const Row& row : kRows) all.push_back(row.verb);
+    return all;
+  }();
+  return verbs;
+}
+
+int run_verb(const Invocation& invocation) {
+  const std::string_view name = invocation.arguments.verb->name;
+  if (name == "put") return run_put(invocation);
+  if (name == "get") return run_get(invocation);
+  if (name == "del") return run_del(invocation);
+  for (const Row& row : kRows) {
+    if (row.verb.name == name) return row.run(invocation);
+  }
+  CONCLAVE_CHECK(false, "a parsed verb is one of the table");
+  return 1;
+}
+
+}  // namespace conclave::cli

@@ -1,0 +1,353 @@
+#include "conclave/lmdb/store.h"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+#include <mutex>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <fcntl.h>
+#include <lmdb.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conclave/base/bytes.h"
+#include "conclave/base/crc32c.h"
+#include "conclave/lmdb/handles.h"
+
+namespace conclave::lmdb {
+namespace {
+
+using mvcc::Table;
+
+constexpr MDB_dbi kFreeList = 0;
+constexpr std::size_t kKeyBytesMax = 511;
+constexpr std::size_t kCrcBytes = sizeof(std::uint32_t);
+
+std::uint32_t value_crc(std::string_view key, std::string_view value) {
+  return crc32c(value, crc32c(key));
+}
+
+// The value without its CRC; absent if that is wrong.
+std::optional<std::string_view> checked_value(std::string_view key, std::string_view stored) {
+  if (stored.size() < kCrcBytes) return std::nullopt;
+  const std::string_view value = stored.substr(0, stored.size() - kCrcBytes);
+  const auto crc = ByteReader(stored.substr(value.size())).le<std::uint32_t>();
+  if (crc != value_crc(key, value)) return std::nullopt;
+  return value;
+}
+
+}  // namespace
+
+struct Store::Environment {
+  explicit Environment(Descriptor lock_descriptor) : lock(std::move(lock_descriptor)) {}
+  ~Environment() {
+    for (MDB_txn* idle : idle_reads) mdb_txn_abort(idle);
+  }
+
+  Result<void> open(const std::string& directory, std::uint64_t map_bytes);
+  Result<void> read_all();
+  Result<void> put(MDB_txn* transaction, MDB_cursor* records, const mvcc::Write& write);
+  Result<void> apply(MDB_txn* transaction, const mvcc::Batch& batch);
+  Result<MDB_txn*> begin_read();
+  void end_read(MDB_txn* transaction);
+  Error fail(Error error) {
+    if (!failed) failed = std::move(error);
+    return *failed;
+  }
+  MDB_dbi table(Table which) const { return tables[static_cast<std::size_t>(which)]; }
+
+  Descriptor lock;  // last to go
+  std::string path;
+  EnvironmentHandle handle;
+  std::array<MDB_dbi, std::size(kTableNames)> tables{};
+  std::optional<Error> failed;  // of the committing thread
+
+  // Read transactions that wait to be used again: renewing one is cheaper than making one.
+  std::mutex idle_mutex;
+  std::vector<MDB_txn*> idle_reads;
+};
+
+namespace {
+
+// A read for the length of a call.
+template <class EnvironmentType>
+class Read {
+ public:
+  Read(EnvironmentType& environment, MDB_txn* transaction)
+      : environment_(environment), transaction_(transaction) {}
+  Read(const Read&) = delete;
+  Read& operator=(const Read&) = delete;
+  ~Read() { environment_.end_read(transaction_); }
+  MDB_txn* get() const { return transaction_; }
+
+ private:
+  EnvironmentType& environment_;
+  MDB_txn* transaction_;
+};
+
+}  // namespace
+
+// LMDB maps the file, and a read beyond its end would end the process. A file may be shorter than
+// its last page by pages that no tree uses, or because it was cut: lengthened, LMDB reads zeros
+// there instead, which no tree and no value can be.
+Result<void> Store::Environment::open(const std::string& directory, std::uint64_t map_bytes) {
+  path = directory + std::string(kDataFile);
+  if (::access(path.c_str(), F_OK) != 0) {
+    if (errno != ENOENT) return system_error("cannot open", path);
+    if (Result<void> made = create_store(directory, map_bytes); !made) return made;
+  }
+  struct stat file {};
+  if (::stat(path.c_str(), &file) != 0) return system_error("cannot stat", path);
+  // LMDB would take an empty file for a new one.
+  if (file.st_size == 0) return Error{Errc::corrupt, path + " is empty"};
+  Result<EnvironmentHandle> opened = open_environment(path, map_bytes);
+  if (!opened) return opened.error();
+  handle = *std::move(opened);
+  MDB_envinfo info{};
+  MDB_stat status{};
+  mdb_env_info(handle.get(), &info);
+  mdb_env_stat(handle.get(), &status);
+  const std::uint64_t needed = (info.me_last_pgno + 1) * std::uint64_t{status.ms_psize};
+  const bool is_short = static_cast<std::uint64_t>(file.st_size) < needed;
+  if (is_short && ::truncate(path.c_str(), static_cast<off_t>(needed)) != 0) {
+    return system_error("cannot lengthen", path);
+  }
+  int stale = 0;
+  if (const int rc = mdb_reader_check(handle.get(), &stale); rc != 0) {
+    return error_of("cannot check the readers of " + path, rc);
+  }
+  Result<void> read = open_tables(handle.get(), path, tables.data());
+  if (read && is_short) read = read_all();
+  if (read || !is_short) return read;
+  if (::truncate(path.c_str(), file.st_size) != 0) return system_error("cannot cut", path);
+  return Error{Errc::corrupt, path + " is cut short: it has " + std::to_string(file.st_size) +
+                                  " bytes of " + std::to_string(needed)};
+}
+
+Result<void> Store::Environment::read_all() {
+  Result<MDB_txn*> transaction = begin_read();
+  if (!transaction) return transaction.error();
+  const Read read(*this, *transaction);
+  for (std::size_t i = 0; i <= tables.size(); ++i) {
+    const bool is_free_list = i == tables.size();
+    MDB_cursor* raw = nullptr;
+    int rc = mdb_cursor_open(read.get(), is_free_list ? kFreeList : tables[i], &raw);
+    const Cursor cursor(raw);
+    MDB_val key{};
+    MDB_val value{};
+    while (rc == 0 && (rc = mdb_cursor_get(raw, &key, &value, MDB_NEXT)) == 0) {
+      if (!is_free_list && !checked_value(bytes_of(key), bytes_of(value))) rc = MDB_CORRUPTED;
+    }
+    if (rc != MDB_NOTFOUND) return error_of("cannot read " + path, rc);
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Store>> Store::open(const std::string& directory, const Options& options) {
+  const std::uint64_t map_bytes =
+      options.map_size_bytes != 0 ? options.map_size_bytes : 4 * options.quota_bytes;
+  if (map_bytes < options.quota_bytes) {
+    return Error{Errc::invalid_argument, "the map of a store must not be smaller than its quota"};
+  }
+  if (Result<void> made = make_directory(directory); !made) return made.error();
+  Result<Descriptor> lock = open_directory(directory);
+  if (!lock) return lock.error();
+  if (::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) {
+    return Error{Errc::unavailable, directory + " is in use by another process"};
+  }
+  auto environment = std::make_unique<Environment>(*std::move(lock));
+  if (Result<void> opened = environment->open(directory, map_bytes); !opened) {
+    return opened.error();
+  }
+  return std::unique_ptr<Store>(new Store(std::move(environment)));
+}
+
+Store::Store(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
+Store::~Store() = default;
+
+Result<void> Store::Environment::put(MDB_txn* transaction, MDB_cursor* records,
+                                     const mvcc::Write& write) {
+  // LMDB itself would take a longer key for a shorter one in some calls, and stop in a check in
+  // others.
+  if (write.key.empty() || write.key.size() > kKeyBytesMax) {
+    return error_of("a key of " + std::to_string(write.key.size()) + " bytes", MDB_BAD_VALSIZE);
+  }
+  MDB_val key = view_of(write.key);
+  if (!write.value) {
+    const int rc = mdb_del(transaction, table(write.table), &key, nullptr);
+    if (rc != 0 && rc != MDB_NOTFOUND) return error_of("cannot erase in " + path, rc);
+    return {};
+  }
+  MDB_val value{write.value->size() + kCrcBytes, nullptr};
+  int rc = MDB_KEYEXIST;
+  // Records come in the order of their keys: appending fills pages to the end and searches for
+  // nothing.
+  if (write.table == Table::records) {
+    rc = mdb_cursor_put(records, &key, &value, MDB_APPEND | MDB_RESERVE);
+  }
+  if (rc == MDB_KEYEXIST) {
+    key = view_of(write.key);
+    value = {write.value->size() + kCrcBytes, nullptr};
+    rc = mdb_put(transaction, table(write.table), &key, &value, MDB_RESERVE);
+  }
+  if (rc != 0) return error_of("cannot write to " + path, rc);
+  const std::uint32_t crc = value_crc(write.key, *write.value);
+  auto* place = static_cast<char*>(value.mv_data);
+  std::memcpy(std::copy(write.value->begin(), write.value->end(), place), &crc, kCrcBytes);
+  return {};
+}
+
+Result<void> Store::Environment::apply(MDB_txn* transaction, const mvcc::Batch& batch) {
+  MDB_cursor* raw = nullptr;
+  if (const int rc = mdb_cursor_open(transaction, table(Table::records), &raw); rc != 0) {
+    return error_of("cannot write to " + path, rc);
+  }
+  const Cursor records(raw);
+  for (const mvcc::Write& write : batch.writes) {
+    if (Result<void> written = put(transaction, raw, write); !written) return written;
+  }
+  return {};
+}
+
+Result<void> Store::commit(const mvcc::Batch& batch) {
+  if (environment_->failed) return *environment_->failed;
+  Result<Transaction> transaction = begin(environment_->handle.get(), 0, environment_->path);
+  if (!transaction) return environment_->fail(transaction.error());
+  if (Result<void> applied = environment_->apply(transaction->get(), batch); !applied) {
+    return environment_->fail(applied.error());
+  }
+  if (const int rc = mdb_txn_commit(transaction->release()); rc != 0) {
+    // LMDB reports a write that was cut short, which is what a full disk does to it, as EIO.
+    const bool full = rc == ENOSPC || (rc == EIO && disk_is_full(environment_->path));
+    return environment_->fail(
+        error_of("cannot commit to " + environment_->path, full ? ENOSPC : rc));
+  }
+  return {};
+}
+
+Result<void> Store::sync() {
+  if (environment_->failed) return *environment_->failed;
+  if (const int rc = mdb_env_sync(environment_->handle.get(), 1); rc != 0) {
+    return environment_->fail(error_of("cannot sync " + environment_->path, rc));
+  }
+  return {};
+}
+
+Result<MDB_txn*> Store::Environment::begin_read() {
+  MDB_txn* transaction = nullptr;
+  {
+    const std::lock_guard guard(idle_mutex);
+    if (!idle_reads.empty()) {
+      transaction = idle_reads.back();
+      idle_reads.pop_back();
+    }
+  }
+  if (transaction != nullptr) {
+    if (const int rc = mdb_txn_renew(transaction); rc != 0) {
+      mdb_txn_abort(transaction);
+      return error_of("cannot read " + path, rc);
+    }
+    return transaction;
+  }
+  Result<Transaction> made = begin(handle.get(), MDB_RDONLY, path);
+  if (!made) return made.error();
+  return made->release();
+}
+
+void Store::Environment::end_read(MDB_txn* transaction) {
+  mdb_txn_reset(transaction);
+  const std::lock_guard guard(idle_mutex);
+  idle_reads.push_back(transaction);
+}
+
+Result<std::optional<std::string>> Store::get(Table table, std::string_view key) const {
+  if (key.empty() || key.size() > kKeyBytesMax) return std::optional<std::string>();
+  Result<MDB_txn*> transaction = environment_->begin_read();
+  if (!transaction) return transaction.error();
+  const Read read(*environment_, *transaction);
+  MDB_val wanted = view_of(key);
+  MDB_val found{};
+  const int rc = mdb_get(read.get(), environment_->table(table), &wanted, &found);
+  if (rc == MDB_NOTFOUND) return std::optional<std::string>();
+  if (rc != 0) return error_of("cannot read " + environment_->path, rc);
+  const std::optional<std::string_view> value = checked_value(key, bytes_of(found));
+  if (!value) return Error{Errc::corrupt, environment_->path + " holds a damaged value"};
+  return std::optional<std::string>(*value);
+}
+
+Result<void> Store::scan(Table table, std::string_view begin_key, std::string_view end_key,
+                         const Visitor& visit) const {
+  Result<MDB_txn*> transaction = environment_->begin_read();
+  if (!transaction) return transaction.error();
+  const Read read(*environment_, *transaction);
+  MDB_cursor* raw = nullptr;
+  int rc = mdb_cursor_open(read.get(), environment_->table(table), &raw);
+  if (rc != 0) return error_of("cannot read " + environment_->path, rc);
+  const Cursor cursor(raw);
+  MDB_val key = view_of(begin_key);
+  MDB_val found{};
+  rc = mdb_cursor_get(raw, &key, &found, begin_key.empty() ? MDB_FIRST : MDB_SET_RANGE);
+  while (rc == 0) {
+    const std::string_view at = bytes_of(key);
+    if (!end_key.empty() && at >= end_key) return {};
+    const std::optional<std::string_view> value = checked_value(at, bytes_of(found));
+    if (!value) return Error{Errc::corrupt, environment_->path + " holds a damaged value"};
+    if (!visit(at, *value)) return {};
+    rc = mdb_cursor_get(raw, &key, &found, MDB_NEXT);
+  }
+  if (rc != MDB_NOTFOUND) return error_of("cannot read " + environment_->path, rc);
+  return {};
+}
+
+std::uint64_t Store::size_bytes() const {
+  struct stat file {};
+  if (::stat(environment_->path.c_str(), &file) != 0) return 0;
+  return static_cast<std::uint64_t>(file.st_size);
+}
+
+// Pages in use: all up to the last one, less those in LMDB's list of free pages, whose values begin
+// with their count. Pages that only a read still holds count as free.
+std::uint64_t Store::size_in_use_bytes() const {
+  Result<MDB_txn*> transaction = environment_->begin_read();
+  if (!transaction) return 0;
+  const Read read(*environment_, *transaction);
+  MDB_envinfo info{};
+  MDB_stat status{};
+  mdb_env_info(environment_->handle.get(), &info);
+  mdb_env_stat(environment_->handle.get(), &status);
+  std::uint64_t pages = info.me_last_pgno + 1;
+  MDB_cursor* raw = nullptr;
+  if (mdb_cursor_open(read.get(), kFreeList, &raw) != 0) return 0;
+  const Cursor cursor(raw);
+  MDB_val key{};
+  MDB_val value{};
+  while (mdb_cursor_get(raw, &key, &value, MDB_NEXT) == 0) {
+    const auto free_pages = ByteReader(bytes_of(value)).le<std::size_t>().value_or(0);
+    pages -= std::min<std::uint64_t>(pages, free_pages);
+  }
+  return pages * status.ms_psize;
+}
+
+Result<void> Store::compact_to(const std::string& directory) const {
+  if (Result<void> made = make_directory(directory); !made) return made;
+  const std::string data_file = directory + std::string(kDataFile);
+  if (::access(data_file.c_str(), F_OK) == 0) {
+    return Error{Errc::invalid_argument, "there is a store in " + directory + " already"};
+  }
+  const std::string file = directory + std::string(kNewFile);
+  const Descriptor descriptor(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (descriptor.get() < 0) return system_error("cannot create", file);
+  const int rc = mdb_env_copyfd2(environment_->handle.get(), descriptor.get(), MDB_CP_COMPACT);
+  if (rc != 0) return error_of("cannot write " + file, rc);
+  if (::fsync(descriptor.get()) != 0) return system_error("cannot sync", file);
+  if (::rename(file.c_str(), data_file.c_str()) != 0) return system_error("cannot rename", file);
+  return sync_directory(directory);
+}
+
+}  // namespace conclave::lmdb

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "conclave/base/result.h"
+#include "conclave/server/request_handler.h"
+#include "conclave/server/url.h"
+
+namespace conclave::server {
+
+// Files in PEM form. Read once, when listening begins.
+struct TlsFiles {
+  std::string certificate;  // the server's, with its chain
+  std::string private_key;
+  std::string trusted_ca;                   // whose client certificates are believed
+  bool ask_for_client_certificate = false;  // and refuse a client that shows none
+};
+
+struct FrontOptions {
+  std::vector<Url> listen_urls;  // https needs `tls`; port 0 takes a free one
+  TlsFiles tls;
+  std::uint64_t max_request_bytes = 1572864;
+  std::uint32_t max_concurrent_streams = UINT32_MAX;  // of one connection
+};
+
+// The gRPC services of the etcd v3 API (KV, Watch, Lease, Maintenance, Cluster) and gRPC's health
+// service, in front of a RequestHandler.
+//
+// Caveats: takes a request of up to max_request_bytes + 512 KiB off the wire, beyond which gRPC
+// itself answers RESOURCE_EXHAUSTED; the exact limit is the handler's. Calls that this server does
+// not carry out end with UNIMPLEMENTED.
+//
+// Threads: gRPC's own few decode a request and call the handler; the reply is encoded and sent by
+// the thread that runs `done`. All members may be called from any thread.
+//
+// Lifetime: the handler must live until shutdown() has returned. A `done` that runs after that is
+// harmless.
+//
+//   auto front = GrpcFront::listen({.listen_urls = {*parse_url("http://127.0.0.1:2379")}}, *node);
+//   if (!front) return front.error();
+//   ...
+//   (*front)->shutdown(std::chrono::seconds(5));
+class GrpcFront {
+ public:
+  // Errors: Errc::io (an address is in use, is not this machine's, or a certificate file cannot be
+  // used), naming the URL or the file. Nothing listens then.
+  static Result<std::unique_ptr<GrpcFront>> listen(const FrontOptions& options,
+                                                   RequestHandler& handler);
+
+  ~GrpcFront();  // as shutdown() without patience
+  GrpcFront(const GrpcFront&) = delete;
+  GrpcFront& operator=(const GrpcFront&) = delete;
+
+  // The listening URLs, with the ports that were taken.
+  const std::vector<Url>& urls() const { return urls_; }
+
+  // Reports NOT_SERVING, refuses new calls with Refusal::stopped, ends watch and keep-alive streams
+  // with it once what they had in hand is sent, waits for unary calls to be answered; what is left
+  // after `patience` is cancelled, and the ports are given up. Blocks, little longer than
+  // `patience` whatever handler and clients do. A second call does nothing.
+  void shutdown(std::chrono::milliseconds patience);
+
+ private:
+  struct Parts;
+  GrpcFront(std::unique_ptr<Parts> parts, std::vector<Url> urls);
+
+  const std::unique_ptr<Parts> parts_;
+  const std::vector<Url> urls_;
+};
+
+}  // namespace conclave::server

@@ -1,0 +1,212 @@
+#include <deque>
+#include <mutex>
+
+#include "conclave/api/rpc.grpc.pb.h"
+#include "conclave/server/grpc_call.h"
+#include "conclave/server/grpc_services.h"
+#include "conclave/server/stream_output.h"
+
+namespace conclave::server {
+namespace {
+
+namespace pb = etcdserverpb;
+
+using Reactor = grpc::ServerBidiReactor<pb::LeaseKeepAliveRequest, pb::LeaseKeepAliveResponse>;
+
+// What one LeaseKeepAlive call and the renewals on their way share. Renewals of many leases go to
+// the handler without waiting for each other, so that they can travel in one log entry; their
+// replies leave in the order of the requests.
+class KeepAliveState final : public EndableStream,
+                             public std::enable_shared_from_this<KeepAliveState> {
+ public:
+  explicit KeepAliveState(Reactor* reactor) : output_(reactor) {}
+
+  // Hands the request to the handler; true if the next one may be read.
+  bool carry_out(RequestHandler& handler, const pb::LeaseKeepAliveRequest& request) {
+    auto renewal = std::make_shared<Renewal>();
+    renewal->request = request;
+    {
+      const std::lock_guard lock(mutex_);
+      if (ending_) return false;
+      in_flight_.push_back(renewal);
+    }
+    handler.lease_keep_alive(
+        renewal->request, &renewal->response,
+        [self = shared_from_this(), renewal](auto refusal) { self->answered(*renewal, refusal); });
+    const std::lock_guard lock(mutex_);
+    read_held_ = crowded(kInFlightMax);
+    return !read_held_;
+  }
+
+  // After a write; true if a read that was held back may begin.
+  bool written() {
+    output_.written();
+    bool read = false;
+    {
+      const std::lock_guard lock(mutex_);
+      read = read_held_ && !crowded(kInFlightMax / 2);
+      if (read) read_held_ = false;
+    }
+    output_.pump();
+    return read;
+  }
+
+  // The client has asked for the last time: what is in flight is answered, then the stream ends.
+  void finish_reading() { end_after_replies(grpc::Status::OK); }
+
+  void end(api::Refusal reason) override { end_after_replies(status_of(reason)); }
+
+  void abandon() {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+      in_flight_.clear();
+    }
+    output_.abandon(grpc::Status(grpc::StatusCode::CANCELLED, "canceled"));
+  }
+
+ private:
+  static constexpr std::size_t kInFlightMax = 512;
+
+  struct Renewal {
+    pb::LeaseKeepAliveRequest request;
+    pb::LeaseKeepAliveResponse response;
+    std::optional<api::Refusal> refusal;
+    bool answered = false;
+  };
+
+  bool crowded(std::size_t limit) const { return in_flight_.size() + output_.waiting() >= limit; }
+
+  void answered(Renewal& renewal, std::optional<api::Refusal> refusal) {
+    std::optional<grpc::Status> last;
+    {
+      const std::lock_guard lock(mutex_);
+      renewal.answered = true;
+      renewal.refusal = refusal;
+      while (!in_flight_.empty() && in_flight_.front()->answered) {
+        const std::shared_ptr<Renewal> first = std::move(in_flight_.front());
+        in_flight_.pop_front();
+        if (first->refusal) {
+          // As with etcd an error ends the stream; the client opens another one.
+          ending_ = true;
+          status_ = status_of(*first->refusal);
+          in_flight_.clear();
+        } else {
+          const pb::LeaseKeepAliveResponse* response = &first->response;
+          output_.enqueue({first, response});
+        }
+      }
+      if (ending_ && in_flight_.empty()) last = status_;
+    }
+    if (last) {
+      output_.end(*last);
+    } else {
+      output_.pump();
+    }
+  }
+
+  void end_after_replies(const grpc::Status& status) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (ending_) return;
+      ending_ = true;
+      status_ = status;
+      if (!in_flight_.empty()) return;
+    }
+    output_.end(status);
+  }
+
+  StreamOutput<pb::LeaseKeepAliveRequest, pb::LeaseKeepAliveResponse> output_;
+  std::mutex mutex_;
+  std::deque<std::shared_ptr<Renewal>> in_flight_;  // in order of request
+  bool ending_ = false;                             // takes no further request
+  grpc::Status status_;                             // what the stream will end with
+  bool read_held_ = false;
+};
+
+class KeepAliveCall final : public Reactor {
+ public:
+  KeepAliveCall(RequestHandler& handler, OpenCalls& calls)
+      : handler_(handler), calls_(calls), state_(std::make_shared<KeepAliveState>(this)) {
+    id_ = calls_.add(state_);
+    StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      state_->finish_reading();
+    } else if (state_->carry_out(handler_, request_)) {
+      StartRead(&request_);
+    }
+  }
+  void OnWriteDone(bool ok) override {
+    if (!ok) state_->abandon();
+    if (state_->written()) StartRead(&request_);
+  }
+  void OnCancel() override { state_->abandon(); }
+  void OnDone() override {
+    calls_.remove(id_);
+    delete this;
+  }
+
+ private:
+  RequestHandler& handler_;
+  OpenCalls& calls_;
+  const std::shared_ptr<KeepAliveState> state_;
+  OpenCalls::StreamId id_ = 0;
+  pb::LeaseKeepAliveRequest request_;
+};
+
+class LeaseService final : public pb::Lease::CallbackService {
+ public:
+  LeaseService(RequestHandler& handler, OpenCalls& calls) : handler_(handler), calls_(calls) {
+    SetMessageAllocatorFor_LeaseGrant(&grants_);
+    SetMessageAllocatorFor_LeaseRevoke(&revocations_);
+    SetMessageAllocatorFor_LeaseTimeToLive(&times_to_live_);
+    SetMessageAllocatorFor_LeaseLeases(&listings_);
+  }
+
+  grpc::ServerUnaryReactor* LeaseGrant(grpc::CallbackServerContext* context,
+                                       const pb::LeaseGrantRequest*,
+                                       pb::LeaseGrantResponse*) override {
+    return start_call<pb::LeaseGrantRequest, pb::LeaseGrantResponse>(context, handler_, calls_,
+                                                                     &RequestHandler::lease_grant);
+  }
+  grpc::ServerUnaryReactor* LeaseRevoke(grpc::CallbackServerContext* context,
+                                        const pb::LeaseRevokeRequest*,
+                                        pb::LeaseRevokeResponse*) override {
+    return start_call<pb::LeaseRevokeRequest, pb::LeaseRevokeResponse>(
+        context, handler_, calls_, &RequestHandler::lease_revoke);
+  }
+  Reactor* LeaseKeepAlive(grpc::CallbackServerContext*) override {
+    return new KeepAliveCall(handler_, calls_);
+  }
+  grpc::ServerUnaryReactor* LeaseTimeToLive(grpc::CallbackServerContext* context,
+                                            const pb::LeaseTimeToLiveRequest*,
+                                            pb::LeaseTimeToLiveResponse*) override {
+    return start_call<pb::LeaseTimeToLiveRequest, pb::LeaseTimeToLiveResponse>(
+        context, handler_, calls_, &RequestHandler::lease_time_to_live);
+  }
+  grpc::ServerUnaryReactor* LeaseLeases(grpc::CallbackServerContext* context,
+                                        const pb::LeaseLeasesRequest*,
+                                        pb::LeaseLeasesResponse*) override {
+    return start_call<pb::LeaseLeasesRequest, pb::LeaseLeasesResponse>(
+        context, handler_, calls_, &RequestHandler::lease_leases);
+  }
+
+ private:
+  RequestHandler& handler_;
+  OpenCalls& calls_;
+  CallAllocator<pb::LeaseGrantRequest, pb::LeaseGrantResponse> grants_;
+  CallAllocator<pb::LeaseRevokeRequest, pb::LeaseRevokeResponse> revocations_;
+  CallAllocator<pb::LeaseTimeToLiveRequest, pb::LeaseTimeToLiveResponse> times_to_live_;
+  CallAllocator<pb::LeaseLeasesRequest, pb::LeaseLeasesResponse> listings_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> make_lease_service(RequestHandler& handler, OpenCalls& calls) {
+  return std::make_unique<LeaseService>(handler, calls);
+}
+
+}  // namespace conclave::server

@@ -1,0 +1,169 @@
+// The program `conclaved`: flags, one node, the gRPC front before it, a log, and the signals that
+// end it.
+
+#include <csignal>
+#include <cstdio>
+#include <mutex>
+#include <string_view>
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "conclave/server/flags.h"
+#include "conclave/server/grpc_front.h"
+#include "conclave/server/log.h"
+#include "conclave/server/node.h"
+
+namespace conclave::server {
+namespace {
+
+enum ExitStatus { kStopped = 0, kCannotServe = 1, kWrongFlags = 2 };
+
+constexpr std::chrono::seconds kDrainPatience{5};
+
+int complain(const Error& error, ExitStatus status) {
+  std::fprintf(stderr, "conclaved: %s\n", error.message.c_str());
+  return status;
+}
+
+// The first failure of the node, handed from its thread to the main one.
+class FailureMail {
+ public:
+  FailureMail() : event_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    CONCLAVE_CHECK(event_fd_ >= 0, "eventfd");
+  }
+  ~FailureMail() { close(event_fd_); }
+  FailureMail(const FailureMail&) = delete;
+  FailureMail& operator=(const FailureMail&) = delete;
+
+  void post(const Error& error) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!error_) error_ = error;
+    }
+    eventfd_write(event_fd_, 1);
+  }
+  std::optional<Error> error() {
+    const std::lock_guard lock(mutex_);
+    return error_;
+  }
+  int event_fd() const { return event_fd_; }
+
+ private:
+  const int event_fd_;
+  std::mutex mutex_;
+  std::optional<Error> error_;
+};
+
+sigset_t ending_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  return set;
+}
+
+// Blocks the ending signals in this thread and all that it starts; a file descriptor that reads
+// them.
+int take_signals() {
+  const sigset_t set = ending_signals();
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  struct sigaction ignore {};
+  ignore.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &ignore, nullptr);
+  const int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  CONCLAVE_CHECK(fd >= 0, "signalfd");
+  return fd;
+}
+
+std::string joined(const std::vector<Url>& urls) {
+  std::string text;
+  for (const Url& url : urls) text += (text.empty() ? "" : ",") + url.text();
+  return text;
+}
+
+// Until a signal comes (its name) or the node fails (nothing).
+std::optional<std::string> wait_for_the_end(Node& node, int signal_fd, FailureMail& failure,
+                                            const Config& config, const GrpcFront& front,
+                                            Log& log) {
+  bool ready = false;
+  while (true) {
+    if (!ready && node.is_ready()) {
+      ready = true;
+      log.info("ready to serve clients", {{"name", config.node.name},
+                                          {"client_url", joined(front.urls())},
+                                          {"data_dir", config.node.data_dir},
+                                          {"version", CONCLAVE_VERSION}});
+    }
+    pollfd fds[] = {{signal_fd, POLLIN, 0}, {failure.event_fd(), POLLIN, 0}};
+    constexpr int kReadyPoll_ms = 10;
+    if (poll(fds, 2, ready ? -1 : kReadyPoll_ms) <= 0) continue;
+    if (fds[1].revents != 0) return std::nullopt;
+    signalfd_siginfo info{};
+    if (read(signal_fd, &info, sizeof(info)) != sizeof(info)) continue;
+    return info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT";
+  }
+}
+
+int serve(const Config& config, int signal_fd) {
+  Result<std::unique_ptr<Log>> opened = Log::open(config.log);
+  if (!opened) return complain(opened.error(), kCannotServe);
+  Log& log = **opened;
+  take_grpc_log(&log);
+
+  FailureMail failure;
+  Result<std::unique_ptr<Node>> node =
+      Node::start(config.node, [&failure](const Error& error) { failure.post(error); });
+  if (!node) return complain(node.error(), kCannotServe);
+  Result<std::unique_ptr<GrpcFront>> front = GrpcFront::listen(config.front, **node);
+  if (!front) {
+    (*node)->stop();
+    return complain(front.error(), kCannotServe);
+  }
+
+  const auto signal = wait_for_the_end(**node, signal_fd, failure, config, **front, log);
+  if (signal) {
+    log.info("stopping", {{"signal", *signal}});
+    // A second signal ends the process at once.
+    const sigset_t set = ending_signals();
+    pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  } else {
+    log.error("the node failed", {{"error", failure.error()->message}});
+  }
+  (*front)->shutdown(signal ? kDrainPatience : std::chrono::seconds(0));
+  (*node)->stop();
+  if (const auto error = failure.error()) {
+    if (signal) log.error("the node failed while stopping", {{"error", error->message}});
+    return kCannotServe;
+  }
+  log.info("stopped");
+  return kStopped;
+}
+
+}  // namespace
+}  // namespace conclave::server
+
+int main(int argc, char** argv, char** envp) {
+  using namespace conclave::server;  // NOLINT: the program's own names
+  const int signal_fd = take_signals();
+  umask(077);
+  const auto environment = [envp](const std::string& name) -> std::optional<std::string> {
+    for (char** entry = envp; *entry != nullptr; ++entry) {
+      const std::string_view text(*entry);
+      if (text.size() > name.size() && text.starts_with(name) && text[name.size()] == '=') {
+        return std::string(text.substr(name.size() + 1));
+      }
+    }
+    return std::nullopt;
+  };
+  auto line = parse_command_line({argv + 1, argv + argc}, environment);
+  if (!line) return complain(line.error(), kWrongFlags);
+  if (!line->config) {
+    std::fputs(line->text.c_str(), stdout);
+    return kStopped;
+  }
+  return serve(*line->config, signal_fd);
+}

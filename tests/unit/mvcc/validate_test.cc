@@ -1,0 +1,130 @@
+#include "conclave/mvcc/validate.h"
+
+#include "tests/unit/mvcc/support.h"
+
+namespace conclave::mvcc::testing {
+namespace {
+
+using api::Refusal;
+using etcdserverpb::Compare;
+using etcdserverpb::RequestOp;
+using etcdserverpb::TxnRequest;
+
+std::optional<Refusal> refusal(const auto& request) {
+  const auto checked = validate(request);
+  return checked ? std::nullopt : std::optional(checked.error());
+}
+
+RequestOp put_of(std::string key) {
+  return op(put_request(std::move(key), "v"));
+}
+RequestOp delete_of(std::string key, std::string end = "") {
+  return op(delete_request(std::move(key), std::move(end)));
+}
+RequestOp nested(std::vector<RequestOp> success, std::vector<RequestOp> failure = {}) {
+  return op(txn_request({}, std::move(success), std::move(failure)));
+}
+Compare compare_of(std::string key) {
+  Compare compare;
+  compare.set_key(std::move(key));
+  return compare;
+}
+
+TEST(Validate, Range) {
+  EXPECT_EQ(refusal(range_request("")), Refusal::empty_key);
+  EXPECT_EQ(refusal(range_request("a")), std::nullopt);
+  auto request = range_request("a");
+  request.set_sort_order(static_cast<etcdserverpb::RangeRequest::SortOrder>(9));
+  EXPECT_EQ(refusal(request), Refusal::invalid_sort_option);
+  request = range_request("a");
+  request.set_sort_target(static_cast<etcdserverpb::RangeRequest::SortTarget>(9));
+  EXPECT_EQ(refusal(request), Refusal::invalid_sort_option);
+}
+
+TEST(Validate, Put) {
+  EXPECT_EQ(refusal(put_request("", "v")), Refusal::empty_key);
+  EXPECT_EQ(refusal(put_request("a", "")), std::nullopt);
+  auto request = put_request("a", "v", 5);
+  request.set_ignore_value(true);
+  EXPECT_EQ(refusal(request), Refusal::value_provided);
+  request.clear_value();
+  EXPECT_EQ(refusal(request), std::nullopt);
+  request.set_ignore_lease(true);
+  EXPECT_EQ(refusal(request), Refusal::lease_provided);
+  request.set_lease(0);
+  EXPECT_EQ(refusal(request), std::nullopt);
+}
+
+TEST(Validate, DeleteRange) {
+  EXPECT_EQ(refusal(delete_request("")), Refusal::empty_key);
+  EXPECT_EQ(refusal(delete_request("a", "b")), std::nullopt);
+}
+
+TEST(Validate, TxnChecksItsParts) {
+  EXPECT_EQ(refusal(TxnRequest()), std::nullopt);
+  EXPECT_EQ(refusal(txn_request({compare_of("")}, {})), Refusal::empty_key);
+  EXPECT_EQ(refusal(txn_request({}, {put_of("")})), Refusal::empty_key);
+  EXPECT_EQ(refusal(txn_request({}, {}, {delete_of("")})), Refusal::empty_key);
+  EXPECT_EQ(refusal(txn_request({}, {}, {op(range_request(""))})), Refusal::empty_key);
+  EXPECT_EQ(refusal(txn_request({}, {RequestOp()})), Refusal::key_not_found);
+  EXPECT_EQ(refusal(txn_request({}, {nested({nested({put_of("")})})})), Refusal::empty_key);
+}
+
+TEST(Validate, TxnLimitsEachList) {
+  std::vector<RequestOp> ranges(128, op(range_request("a")));
+  EXPECT_EQ(refusal(txn_request({}, ranges, ranges)), std::nullopt);
+  ranges.push_back(op(range_request("a")));
+  EXPECT_EQ(refusal(txn_request({}, ranges)), Refusal::too_many_operations);
+  EXPECT_EQ(refusal(txn_request({}, {}, ranges)), Refusal::too_many_operations);
+  EXPECT_EQ(refusal(txn_request(std::vector<Compare>(129, compare_of("a")), {})),
+            Refusal::too_many_operations);
+  EXPECT_FALSE(validate(txn_request({}, {put_of("a"), put_of("b")}), 1));
+}
+
+TEST(Validate, NestedTxnHasWhatTheLongestListLeaves) {
+  const std::vector<Compare> compares(100, compare_of("a"));
+  std::vector<RequestOp> ranges(28, op(range_request("a")));
+  EXPECT_EQ(refusal(txn_request(compares, {nested(ranges)})), std::nullopt);
+  ranges.push_back(op(range_request("a")));
+  EXPECT_EQ(refusal(txn_request(compares, {nested(ranges)})), Refusal::too_many_operations);
+}
+
+TEST(Validate, TxnRefusesDuplicateKeys) {
+  const auto duplicate = std::optional(Refusal::duplicate_key);
+  EXPECT_EQ(refusal(txn_request({}, {put_of("a"), put_of("a")})), duplicate);
+  EXPECT_EQ(refusal(txn_request({}, {}, {put_of("a"), put_of("a")})), duplicate);
+  EXPECT_EQ(refusal(txn_request({}, {put_of("a")}, {put_of("a")})), std::nullopt);
+  EXPECT_EQ(refusal(txn_request({}, {put_of("a"), delete_of("a")})), duplicate);
+  EXPECT_EQ(refusal(txn_request({}, {delete_of("a", "c"), put_of("b")})), duplicate);
+  EXPECT_EQ(refusal(txn_request({}, {delete_of("a", "c"), put_of("c")})), std::nullopt);
+  EXPECT_EQ(refusal(txn_request({}, {delete_of("a", "c"), delete_of("b", "d")})), std::nullopt);
+  // etcd takes the "\0" end for a key here.
+  EXPECT_EQ(refusal(txn_request({}, {delete_of("a", kNoEnd), put_of("b")})), std::nullopt);
+}
+
+TEST(Validate, NestedTxnsShareKeysOnlyBetweenBranches) {
+  const auto duplicate = std::optional(Refusal::duplicate_key);
+  EXPECT_EQ(refusal(txn_request({}, {nested({put_of("a")}, {put_of("a")})})), std::nullopt);
+  EXPECT_EQ(refusal(txn_request({}, {nested({put_of("a")}, {delete_of("a")})})), std::nullopt);
+  EXPECT_EQ(refusal(txn_request({}, {nested({put_of("a")}), put_of("a")})), duplicate);
+  EXPECT_EQ(refusal(txn_request({}, {nested({put_of("a")}), nested({put_of("a")})})), duplicate);
+  EXPECT_EQ(refusal(txn_request({}, {nested({put_of("a")}), delete_of("a")})), duplicate);
+  EXPECT_EQ(refusal(txn_request({}, {nested({delete_of("a")}), put_of("a")})), duplicate);
+  EXPECT_EQ(refusal(txn_request({}, {nested({delete_of("a")}), nested({put_of("a")})})), duplicate);
+  EXPECT_EQ(refusal(txn_request({}, {nested({put_of("a"), put_of("a")})})), duplicate);
+}
+
+TEST(Validate, KnowsReads) {
+  EXPECT_TRUE(is_read_only(TxnRequest()));
+  EXPECT_TRUE(is_read_only(txn_request({}, {op(range_request("a"))})));
+  EXPECT_FALSE(is_read_only(txn_request({}, {}, {put_of("a")})));
+  EXPECT_FALSE(is_read_only(txn_request({}, {nested({delete_of("a")})})));
+  auto range = range_request("a");
+  EXPECT_FALSE(is_serializable(txn_request({}, {op(range)})));
+  range.set_serializable(true);
+  EXPECT_TRUE(is_serializable(txn_request({}, {op(range)})));
+  EXPECT_FALSE(is_serializable(txn_request({}, {op(range), nested({put_of("a")})})));
+}
+
+}  // namespace
+}  // namespace conclave::mvcc::testing

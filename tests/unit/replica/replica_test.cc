@@ -1,0 +1,248 @@
+#include "conclave/replica/replica.h"
+
+#include <gtest/gtest.h>
+
+#include "tests/support/memory_storage.h"
+#include "tests/support/simulated_disk.h"
+#include "tests/support/simulated_member.h"
+
+namespace conclave::replica {
+namespace {
+
+using api::Refusal;
+using etcdserverpb::CompactionRequest;
+using etcdserverpb::CompactionResponse;
+using etcdserverpb::PutRequest;
+using etcdserverpb::PutResponse;
+using etcdserverpb::RangeRequest;
+using etcdserverpb::RangeResponse;
+using etcdserverpb::StatusRequest;
+using etcdserverpb::StatusResponse;
+using etcdserverpb::TxnRequest;
+using etcdserverpb::TxnResponse;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class ReplicaTest : public testing::Test {
+ protected:
+  void start(std::function<void(Options&)> adjust = nullptr) {
+    test::SimulatedMember::Setup setup;
+    setup.seed = ++starts_;
+    setup.adjust = std::move(adjust);
+    auto started = test::SimulatedMember::start(disk_, storage_, std::move(setup));
+    ASSERT_TRUE(started) << started.error().message;
+    member_ = *std::move(started);
+  }
+  void crash() { member_.reset(); }
+
+  static PutRequest put_request(const std::string& key, const std::string& value) {
+    PutRequest request;
+    request.set_key(key);
+    request.set_value(value);
+    return request;
+  }
+  static RangeRequest range_request(const std::string& key, bool serializable = false) {
+    RangeRequest request;
+    request.set_key(key);
+    request.set_serializable(serializable);
+    return request;
+  }
+
+  test::SimulatedDisk disk_;
+  test::MemoryStorage storage_;
+  std::uint64_t starts_ = 0;
+  std::unique_ptr<test::SimulatedMember> member_;
+};
+
+TEST_F(ReplicaTest, AGroupOfOneLeadsAtOnceAndServes) {
+  start();
+  EXPECT_TRUE(member_->replica().is_ready());
+  const auto ticket = member_->put("a", "1");
+  ASSERT_TRUE(ticket->acknowledged());
+  EXPECT_EQ(ticket->response.header().revision(), 2);
+  EXPECT_EQ(ticket->response.header().cluster_id(), 11U);
+  EXPECT_EQ(ticket->response.header().member_id(), 7U);
+  EXPECT_EQ(ticket->response.header().raft_term(), 1U);
+  EXPECT_EQ(member_->get("a"), "1");
+}
+
+TEST_F(ReplicaTest, NothingIsAcknowledgedOrReadBeforeTheLogIsSynced) {
+  start();
+  member_->hold_log(true);
+  const auto put = member_->submit<PutRequest, PutResponse>(put_request("a", "1"));
+  ASSERT_TRUE(member_->step());
+  EXPECT_FALSE(put->answered);
+  const auto stale =
+      member_->submit<RangeRequest, RangeResponse>(range_request("a", /*serializable=*/true));
+  ASSERT_TRUE(member_->step());
+  ASSERT_TRUE(stale->acknowledged());
+  EXPECT_EQ(stale->response.count(), 0);
+  member_->hold_log(false);
+  ASSERT_TRUE(member_->step());
+  EXPECT_TRUE(put->acknowledged());
+}
+
+TEST_F(ReplicaTest, ReadsGoOnWhileASyncRuns) {
+  start();
+  ASSERT_TRUE(member_->put("a", "1")->acknowledged());
+  member_->hold_log(true);
+  const auto put = member_->submit<PutRequest, PutResponse>(put_request("a", "2"));
+  const auto read = member_->submit<RangeRequest, RangeResponse>(range_request("a"));
+  ASSERT_TRUE(member_->step());
+  EXPECT_FALSE(put->answered);
+  ASSERT_TRUE(read->acknowledged());
+  EXPECT_EQ(read->response.kvs(0).value(), "1");
+}
+
+TEST_F(ReplicaTest, ACrashLosesNothingAcknowledged) {
+  start();
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(member_->put("key" + std::to_string(i), "v")->acknowledged());
+  }
+  const std::uint64_t term = member_->replica().raft().term();
+  crash();
+  disk_.power_cut_dropping_all_unsynced();
+  start();
+  EXPECT_GT(member_->replica().raft().term(), term);
+  EXPECT_EQ(member_->state().store().current_revision(), 21);
+  EXPECT_EQ(member_->get("key19"), "v");
+}
+
+TEST_F(ReplicaTest, ARequestThatWaitsTooLongIsToldSo) {
+  start();
+  member_->hold_log(true);
+  const auto put = member_->submit<PutRequest, PutResponse>(put_request("a", "1"));
+  ASSERT_TRUE(member_->advance(seconds(6)));
+  EXPECT_FALSE(put->answered);
+  ASSERT_TRUE(member_->advance(seconds(2)));
+  ASSERT_TRUE(put->answered);
+  EXPECT_EQ(put->refusal, Refusal::timeout);
+  // It was under way, and may still be carried out: the answer said no more than that.
+  member_->hold_log(false);
+  ASSERT_TRUE(member_->step());
+  EXPECT_EQ(member_->get("a"), "1");
+}
+
+TEST_F(ReplicaTest, BadRequestsAreRefusedBeforeTheLog) {
+  start();
+  const raft::Index before = member_->replica().raft().log().last_index();
+  EXPECT_EQ(member_->put("", "x")->refusal, Refusal::empty_key);
+  PutRequest both = put_request("a", "1");
+  both.set_ignore_value(true);
+  EXPECT_EQ((member_->call<PutRequest, PutResponse>(both)->refusal), Refusal::value_provided);
+  EXPECT_EQ(member_->put("a", std::string(2 << 20, 'x'))->refusal, Refusal::request_too_large);
+  TxnRequest large;
+  for (int i = 0; i < 129; ++i) {
+    *large.add_success()->mutable_request_put() = put_request("k" + std::to_string(i), "");
+  }
+  EXPECT_EQ((member_->call<TxnRequest, TxnResponse>(large)->refusal), Refusal::too_many_operations);
+  EXPECT_EQ(member_->replica().raft().log().last_index(), before);
+}
+
+TEST_F(ReplicaTest, AReadOnlyTransactionLeavesNoEntry) {
+  start();
+  ASSERT_TRUE(member_->put("a", "1")->acknowledged());
+  const raft::Index before = member_->replica().raft().log().last_index();
+  TxnRequest txn;
+  *txn.add_success()->mutable_request_range() = range_request("a");
+  const auto ticket = member_->call<TxnRequest, TxnResponse>(txn);
+  ASSERT_TRUE(ticket->acknowledged());
+  EXPECT_EQ(ticket->response.responses(0).response_range().kvs(0).value(), "1");
+  EXPECT_EQ(ticket->response.header().member_id(), 7U);
+  EXPECT_EQ(member_->replica().raft().log().last_index(), before);
+}
+
+TEST_F(ReplicaTest, TheStoreLearnsOfEntriesWithinABatchAge) {
+  start();
+  ASSERT_TRUE(member_->advance(seconds(1)));
+  const int batches = member_->batches_committed();
+  for (int i = 0; i < 50; ++i) ASSERT_TRUE(member_->put("a", "1")->acknowledged());
+  EXPECT_EQ(member_->batches_committed(), batches);
+  ASSERT_TRUE(member_->advance(milliseconds(200)));
+  EXPECT_EQ(member_->batches_committed(), batches + 1);
+  EXPECT_EQ(*StateMachine::stored_index(storage_), member_->state().applied_index());
+}
+
+TEST_F(ReplicaTest, TheLogIsKeptUntilTheStoreCannotTakeACommitBack) {
+  start();
+  for (int round = 0; round < 5; ++round) {
+    ASSERT_TRUE(member_->put("a", std::to_string(round))->acknowledged());
+    ASSERT_TRUE(member_->advance(seconds(1)));
+    const raft::Index stored = *StateMachine::stored_index(storage_);
+    EXPECT_LT(member_->replica().raft().log().compacted().index, stored);
+  }
+  crash();
+  storage_.power_cut_dropping_all_unsynced();
+  start();
+  EXPECT_EQ(member_->get("a"), "4");
+}
+
+TEST_F(ReplicaTest, AFullQuotaRefusesWhatAddsAndAllowsWhatRemoves) {
+  start([](Options& options) { options.quota_bytes = 0; });
+  EXPECT_EQ(member_->put("a", "1")->refusal, Refusal::no_space);
+  etcdserverpb::DeleteRangeRequest erase;
+  erase.set_key("a");
+  const auto deleted =
+      member_->call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>(erase);
+  EXPECT_TRUE(deleted->acknowledged());
+}
+
+TEST_F(ReplicaTest, ADrainingMemberAnswersWhatItHasAndRefusesTheRest) {
+  start();
+  member_->hold_log(true);
+  const auto before = member_->submit<PutRequest, PutResponse>(put_request("a", "1"));
+  ASSERT_TRUE(member_->step());
+  member_->replica().drain();
+  const auto after = member_->submit<PutRequest, PutResponse>(put_request("b", "1"));
+  ASSERT_TRUE(member_->step());
+  EXPECT_EQ(after->refusal, Refusal::stopped);
+  EXPECT_FALSE(member_->replica().idle());
+  member_->hold_log(false);
+  ASSERT_TRUE(member_->step());
+  EXPECT_TRUE(before->acknowledged());
+  member_->replica().flush();
+  ASSERT_TRUE(member_->step());
+  EXPECT_TRUE(member_->replica().idle());
+  EXPECT_TRUE(member_->replica().settled());
+}
+
+TEST_F(ReplicaTest, HistoryGoesByItself) {
+  start([](Options& options) { options.retention.age = seconds(10); });
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_TRUE(member_->put("a", std::to_string(i))->acknowledged());
+    ASSERT_TRUE(member_->advance(seconds(1)));
+  }
+  const mvcc::Store& store = member_->state().store();
+  EXPECT_GT(store.compact_revision(), 20);
+  EXPECT_LE(store.compact_revision(), store.current_revision() - 10);
+  EXPECT_FALSE(store.compaction_pending());
+}
+
+TEST_F(ReplicaTest, StatusTellsWhereTheMemberStands) {
+  start();
+  ASSERT_TRUE(member_->put("a", "1")->acknowledged());
+  const auto status = member_->call<StatusRequest, StatusResponse>({});
+  ASSERT_TRUE(status->acknowledged());
+  EXPECT_EQ(status->response.leader(), 7U);
+  EXPECT_EQ(status->response.raftterm(), 1U);
+  EXPECT_EQ(status->response.raftappliedindex(), status->response.raftindex());
+  EXPECT_EQ(status->response.header().revision(), 2);
+}
+
+TEST_F(ReplicaTest, ACompactedRevisionStaysCompactedAfterARestart) {
+  start();
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(member_->put("a", "1")->acknowledged());
+  CompactionRequest compact;
+  compact.set_revision(8);
+  ASSERT_TRUE((member_->call<CompactionRequest, CompactionResponse>(compact)->acknowledged()));
+  ASSERT_TRUE(member_->advance(seconds(2)));
+  crash();
+  start();
+  RangeRequest old = range_request("a");
+  old.set_revision(7);
+  EXPECT_EQ((member_->call<RangeRequest, RangeResponse>(old)->refusal), Refusal::compacted);
+  EXPECT_EQ(member_->state().store().current_revision(), 11);
+}
+
+}  // namespace
+}  // namespace conclave::replica
