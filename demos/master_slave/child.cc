@@ -37,6 +37,7 @@ conclave::Result<Child> Child::start(std::string name, const std::vector<std::st
   if (!log_file) return conclave::Error{conclave::Errc::io, "cannot write " + log.string()};
 
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   const pid_t parent = ::getpid();

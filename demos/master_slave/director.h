@@ -12,6 +12,9 @@
 
 namespace master_slave {
 
+inline constexpr int kMasters = 3;
+inline constexpr int kSlaves = 5;
+
 // Plays the steps of the demo one after another. Each waits for what must come of it, and fails if
 // that does not come in time.
 class Director {
@@ -52,6 +55,7 @@ class Director {
   // Notes what ends the latest term, for the timeline and, as `ending`, for the table.
   void end_term(StoryTime at, const std::string& deed, const std::string& ending);
   void show_status();
+  void show_terms();
 
   StoryTime now() const;
   Term leader() const { return story_.term_of(story_.latest_fence()); }

@@ -25,7 +25,7 @@ int run_resource() {
         std::int64_t fence = 0;
         std::int64_t number = 0;
         if (!(words >> master >> fence >> number)) return "malformed";
-        const std::string answer = resource.admit(fence) ? "accepted" : "refused";
+        std::string answer = resource.admit(fence) ? "accepted" : "refused";
         report("attempt", master, fence, number, answer);
         return answer;
       },
