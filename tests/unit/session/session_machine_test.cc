@@ -41,12 +41,12 @@ TEST_F(SessionMachineTest, CountsValidityFromTheSendingOfTheGrant) {
   open();
   EXPECT_EQ(machine_.valid_until(), kStart + 9s);
   EXPECT_EQ(machine_.jeopardy_at(), kStart + 5s);
-  EXPECT_EQ(machine_.timer(), kStart + 10s / 3);
+  EXPECT_EQ(machine_.timer(), kStart + Duration(10s) / 3);
 }
 
 TEST_F(SessionMachineTest, CountsValidityFromTheSendingOfARenewal) {
   open();
-  machine_.on_timer(kStart + 10s / 3);
+  machine_.on_timer(kStart + Duration(10s) / 3);
   ASSERT_TRUE(take<SendRenew>());
   machine_.on_renew(kStart + 8s, Renewal{kStart + 4s, 10s});
   EXPECT_EQ(machine_.valid_until(), kStart + 13s);
