@@ -56,7 +56,7 @@ void Burial::on_txn(Instant now, std::uint64_t request, const Result<TxnResult>&
     acknowledged_ = true;
     actions_.emplace_back(Removed{answer->succeeded || maybe_removed_});
   }
-  if (!what_.uncertain) {
+  if (!what_.uncertain || CONCLAVE_PLANTED(forget_strays)) {
     done_ = true;
     return;
   }

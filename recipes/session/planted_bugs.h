@@ -12,6 +12,7 @@ struct PlantedBugs {
   bool release_by_name = false;        // all that the session has under the name, without a compare
   bool ignore_expiry = false;          // valid until the store says otherwise
   bool forget_cancelled_key = false;   // a wait that ends early leaves its key
+  bool forget_strays = false;          // of creations that were never answered
   bool validity_from_receipt = false;  // of a renewal, and not from its sending
 };
 

@@ -18,6 +18,9 @@ SessionCore::SessionCore(Store& store, SessionConfig config, std::uint64_t seed)
       jeopardy_at_ns_(Instant::min().time_since_epoch().count()) {}
 
 void SessionCore::open(Done done) {
+  if (machine_.phase() != SessionMachine::Phase::idle) {
+    return done(Error{Errc::cancelled, "the session was closed before it opened"});
+  }
   opened_ = std::move(done);
   machine_.open(executor().now());
   pump();

@@ -53,7 +53,8 @@ void SessionMachine::open(Instant now) {
 
 void SessionMachine::send_grant(Instant now) {
   next_send_ = Instant::max();
-  actions_.emplace_back(SendGrant{lease_, config_.ttl, std::min(now + kGrantTimeout, open_deadline_)});
+  actions_.emplace_back(
+      SendGrant{lease_, config_.ttl, std::min(now + kGrantTimeout, open_deadline_)});
 }
 
 void SessionMachine::send_renew(Instant now) {
@@ -142,7 +143,8 @@ void SessionMachine::fail_opening(Error error, bool maybe_granted) {
   phase_ = Phase::closed;
   next_send_ = Instant::max();
   valid_until_ = Instant::min();
-  if (maybe_granted) actions_.emplace_back(SendRevoke{lease_, open_deadline_ + config_.close_timeout});
+  if (maybe_granted)
+    actions_.emplace_back(SendRevoke{lease_, open_deadline_ + config_.close_timeout});
   actions_.emplace_back(FailedToOpen{std::move(error)});
 }
 

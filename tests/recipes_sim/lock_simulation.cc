@@ -24,6 +24,7 @@ Weather draw_weather(World& world) {
   weather.reply_lost = perhaps(60);
   weather.surely_unsent = perhaps(60);
   weather.slow = perhaps(100);
+  weather.stray = perhaps(60);
   weather.watch_fails = perhaps(50);
   return weather;
 }

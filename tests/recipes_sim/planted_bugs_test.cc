@@ -47,6 +47,10 @@ TEST(PlantedBugs, ForgetCancelledKey) {
   EXPECT_NE(first_finding({.forget_cancelled_key = true}), 0U);
 }
 
+TEST(PlantedBugs, ForgetStrays) {
+  EXPECT_NE(first_finding({.forget_strays = true}), 0U);
+}
+
 TEST(PlantedBugs, ValidityFromReceipt) {
   EXPECT_NE(first_finding({.validity_from_receipt = true}), 0U);
 }

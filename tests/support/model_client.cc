@@ -85,6 +85,12 @@ void ModelClient::mutate(Instant deadline, std::function<Result<T>()> at_server,
   const Error unknown{Errc::unknown_outcome, "no answer"};
   answer->timer =
       executor_.run_at(deadline, [this, answer, unknown] { answer->give(executor_, unknown); });
+  if (unlucky(weather_.stray)) {
+    world().after(world().between(0ms, 6s), [this, at_server = std::move(at_server)] {
+      if (!server_.away()) static_cast<void>(at_server());
+    });
+    return give_later(delay(), unknown);
+  }
   // A broken connection tells that there will be no answer; a silent one does not.
   const bool told = world().chance(1, 2);
   if (unlucky(weather_.request_lost)) {

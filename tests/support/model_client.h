@@ -18,6 +18,7 @@ struct Weather {
   std::uint64_t reply_lost = 0;
   std::uint64_t surely_unsent = 0;  // a mutation that fails as Errc::unavailable
   std::uint64_t slow = 0;           // a message that takes up to `slow_max`
+  std::uint64_t stray = 0;          // a mutation given up for lost, which arrives up to 6 s later
   std::uint64_t watch_fails = 0;    // per delivery
   Duration usual_max = std::chrono::milliseconds(5);
   Duration slow_max = std::chrono::seconds(3);
