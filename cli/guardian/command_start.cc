@@ -27,7 +27,7 @@ namespace {
     arguments.push_back(const_cast<char*>(argument.c_str()));
   }
   arguments.push_back(nullptr);
-  ::sigprocmask(SIG_SETMASK, &signals, nullptr);
+  ::pthread_sigmask(SIG_SETMASK, &signals, nullptr);
   ::execvp(arguments[0], arguments.data());
   const int error_number = errno;
   [[maybe_unused]] const ssize_t told = ::write(failure_fd, &error_number, sizeof(error_number));

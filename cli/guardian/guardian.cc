@@ -49,7 +49,7 @@ class Guardian {
   void take_signals() {
     sigset_t all;
     sigfillset(&all);
-    ::sigprocmask(SIG_SETMASK, &all, &command_mask_);
+    ::pthread_sigmask(SIG_SETMASK, &all, &command_mask_);
     sigset_t heard;
     sigemptyset(&heard);
     for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2}) {

@@ -38,6 +38,7 @@ Result<void> run_for_event(const std::vector<std::string>& command, std::int64_t
   variables.push_back("ETCD_WATCH_VALUE=" + go_quoted(event.kv().value()));
   const auto pointers = [](const std::vector<std::string>& texts) {
     std::vector<char*> out;
+    out.reserve(texts.size() + 1);
     for (const std::string& text : texts) out.push_back(const_cast<char*>(text.c_str()));
     out.push_back(nullptr);
     return out;
