@@ -15,8 +15,8 @@
 namespace conclave {
 namespace {
 
-using conclave::testing::Process;
-using conclave::testing::wait_until;
+using conclave::test::Process;
+using conclave::test::wait_until;
 using ::testing::HasSubstr;
 using namespace std::chrono_literals;
 using Words = std::vector<std::string>;
@@ -24,13 +24,13 @@ using Words = std::vector<std::string>;
 class CommandTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
-    if (!std::filesystem::exists(conclave::testing::server_binary())) return;
-    server_ = std::make_unique<conclave::testing::StoreServer>();
+    if (!std::filesystem::exists(conclave::test::server_binary())) return;
+    server_ = std::make_unique<conclave::test::StoreServer>();
   }
   static void TearDownTestSuite() { server_.reset(); }
 
   void SetUp() override {
-    if (!server_) GTEST_SKIP() << "there is no " << conclave::testing::server_binary();
+    if (!server_) GTEST_SKIP() << "there is no " << conclave::test::server_binary();
     ASSERT_TRUE(wait_until([&] {
       return run({"endpoint", "health"}).status == 0;
     })) << server_->log();
@@ -53,7 +53,7 @@ class CommandTest : public ::testing::Test {
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), process.output()};
   }
   std::string etcdctl(Words words) {
-    Process& process = start(conclave::testing::etcdctl_binary(), std::move(words));
+    Process& process = start(conclave::test::etcdctl_binary(), std::move(words));
     process.wait();
     return process.output();
   }
@@ -92,13 +92,13 @@ class CommandTest : public ::testing::Test {
     return conclave(std::move(words));
   }
 
-  static std::unique_ptr<conclave::testing::StoreServer> server_;
-  conclave::testing::TempDir directory_;
+  static std::unique_ptr<conclave::test::StoreServer> server_;
+  conclave::test::TempDir directory_;
   std::list<Process> processes_;
   int started_ = 0;
   std::string name_;
 };
-std::unique_ptr<conclave::testing::StoreServer> CommandTest::server_;
+std::unique_ptr<conclave::test::StoreServer> CommandTest::server_;
 
 TEST_F(CommandTest, EightProcessesIncrementOneFile) {
   std::ofstream(file("count")) << "0\n";
@@ -181,7 +181,7 @@ TEST_F(CommandTest, AWaitTimesOutAndLeavesNothing) {
 TEST_F(CommandTest, EtcdctlAndConclaveExcludeEachOther) {
   Process& ours = lock({}, {});
   ASSERT_TRUE(wait_until([&] { return has_contender("1st"); }));
-  Process& theirs = start(conclave::testing::etcdctl_binary(), {"lock", name_});
+  Process& theirs = start(conclave::test::etcdctl_binary(), {"lock", name_});
   ASSERT_TRUE(wait_until([&] { return has_contender("2nd"); }));
   EXPECT_EQ(theirs.output(), "");
   ours.kill(SIGINT);

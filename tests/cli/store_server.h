@@ -7,7 +7,7 @@
 
 #include "tests/support/process.h"
 
-namespace conclave::testing {
+namespace conclave::test {
 
 // The store that the command is tried against: the etcd that the distribution packages or, if
 // CONCLAVE_TEST_SERVER names another program with etcd's flags, that.
@@ -44,4 +44,4 @@ class StoreServer {
   std::unique_ptr<Process> process_;
 };
 
-}  // namespace conclave::testing
+}  // namespace conclave::test

@@ -23,11 +23,11 @@ using namespace std::chrono_literals;
 class RecipesEtcdTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const std::string binary = testing::etcd_binary(CONCLAVE_PEERS_DIR);
+    const std::string binary = test::etcd_binary(CONCLAVE_PEERS_DIR);
     if (binary.empty()) GTEST_SKIP() << "no etcd in " CONCLAVE_PEERS_DIR;
-    cluster_ = std::make_unique<testing::EtcdCluster>(binary, 1);
+    cluster_ = std::make_unique<test::EtcdCluster>(binary, 1);
     client_.emplace(connect());
-    ASSERT_TRUE(testing::wait_until([this] { return client_->get("ready").has_value(); }))
+    ASSERT_TRUE(test::wait_until([this] { return client_->get("ready").has_value(); }))
         << cluster_->log(0);
   }
   Client connect() {
@@ -35,17 +35,17 @@ class RecipesEtcdTest : public ::testing::Test {
     options.endpoints = cluster_->endpoints();
     return Client::connect(std::move(options)).value();
   }
-  std::unique_ptr<testing::Process> etcdctl(std::vector<std::string> arguments) {
+  std::unique_ptr<test::Process> etcdctl(std::vector<std::string> arguments) {
     std::vector<std::string> command{CONCLAVE_PEERS_DIR "/etcdctl",
                                      "--endpoints=" + cluster_->endpoints().front()};
     command.insert(command.end(), arguments.begin(), arguments.end());
-    return std::make_unique<testing::Process>(
+    return std::make_unique<test::Process>(
         command, scratch_.path() / ("etcdctl-" + std::to_string(++started_)));
   }
 
-  std::unique_ptr<testing::EtcdCluster> cluster_;
+  std::unique_ptr<test::EtcdCluster> cluster_;
   std::optional<Client> client_;
-  testing::TempDir scratch_;
+  test::TempDir scratch_;
   int started_ = 0;
 };
 
@@ -70,7 +70,7 @@ TEST_F(RecipesEtcdTest, ARevokedLeaseIsALostSession) {
   Session session = Session::open(*client_, {.ttl = 2s}).value();
   Lock lock = Mutex(session, "n").acquire().value();
   ASSERT_TRUE(client_->revoke(session.lease()));
-  EXPECT_TRUE(testing::wait_until([&] { return lock.lost().stop_requested(); }));
+  EXPECT_TRUE(test::wait_until([&] { return lock.lost().stop_requested(); }));
   EXPECT_FALSE(lock.valid());
 }
 
@@ -78,7 +78,7 @@ TEST_F(RecipesEtcdTest, AKilledStoreIsALostSessionByItsOwnClock) {
   Session session = Session::open(*client_, {.ttl = 2s, .close_timeout = 200ms}).value();
   const Lock lock = Mutex(session, "n").acquire().value();
   cluster_->kill(0);
-  EXPECT_TRUE(testing::wait_until([&] { return lock.lost().stop_requested(); }));
+  EXPECT_TRUE(test::wait_until([&] { return lock.lost().stop_requested(); }));
   EXPECT_FALSE(lock.valid());
 }
 
@@ -87,12 +87,12 @@ TEST_F(RecipesEtcdTest, EtcdctlWaitsForUsAndWeForIt) {
   Mutex mutex(session, "n");
   Lock lock = mutex.acquire().value();
   auto theirs = etcdctl({"lock", "n"});
-  ASSERT_TRUE(testing::wait_until(
+  ASSERT_TRUE(test::wait_until(
       [&] { return Mutex::list(*client_, "n").value().contenders.size() == 2; }));
   EXPECT_EQ(theirs->output(), "");
   EXPECT_EQ(mutex.try_acquire().error().code, Errc::would_block);
   EXPECT_TRUE(lock.release());
-  ASSERT_TRUE(testing::wait_until([&] { return !theirs->output().empty(); }));
+  ASSERT_TRUE(test::wait_until([&] { return !theirs->output().empty(); }));
   EXPECT_EQ(mutex.try_acquire_for(100ms).error().code, Errc::timed_out);
   const QueueState queue = Mutex::list(*client_, "n").value();
   ASSERT_EQ(queue.contenders.size(), 1U);
@@ -108,13 +108,13 @@ TEST_F(RecipesEtcdTest, EtcdctlSeesOurLeaders) {
   Observer observer = Election::observe(*client_, "e");
   EXPECT_FALSE(observer.next().value().leader);
   Leadership term = election.campaign("10.0.0.1:80").value();
-  EXPECT_TRUE(testing::wait_until(
+  EXPECT_TRUE(test::wait_until(
       [&] { return listener->output().find("10.0.0.1:80") != std::string::npos; }));
   EXPECT_EQ(observer.next().value().leader->value, "10.0.0.1:80");
   EXPECT_TRUE(term.proclaim("10.0.0.1:81"));
   EXPECT_EQ(observer.next().value().leader->value, "10.0.0.1:81");
   auto rival = etcdctl({"elect", "e", "theirs"});
-  ASSERT_TRUE(testing::wait_until(
+  ASSERT_TRUE(test::wait_until(
       [&] { return Election::list(*client_, "e").value().contenders.size() == 2; }));
   EXPECT_TRUE(term.resign());
   EXPECT_EQ(observer.next().value().leader->value, "theirs");

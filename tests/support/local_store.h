@@ -13,7 +13,7 @@
 
 #include "tests/support/model_store.h"
 
-namespace conclave::testing {
+namespace conclave::test {
 
 // A Store of this process alone, in real time, with nothing in between: for tests of blocking
 // calls. Leases do not expire by themselves; a test revokes them.
@@ -136,4 +136,4 @@ class LocalStore final : public Store {
   client::LoopExecutor loop_;
 };
 
-}  // namespace conclave::testing
+}  // namespace conclave::test
