@@ -40,8 +40,9 @@ find_package(spdlog REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(GTest REQUIRED)
 
+set(CONCLAVE_WARNINGS -Wall -Wextra -Werror)
 add_library(conclave_warnings INTERFACE)
-target_compile_options(conclave_warnings INTERFACE -Wall -Wextra -Werror)
+target_compile_options(conclave_warnings INTERFACE ${CONCLAVE_WARNINGS})
 
 # Users write #include <conclave/lock/mutex.h>. The tree mirrors it: build/include/conclave/<room> is a
 # link to the room's folder, so that the same line works here and against an install.
@@ -58,16 +59,30 @@ function(conclave_add_rooms)
   endforeach()
 endfunction()
 
-# conclave_room(NAME SOURCES a.cc … [DEPENDS room …] [LIBRARIES target …])
+# conclave_room(NAME SOURCES a.cc … [DEPENDS room …] [LIBRARIES target …] [PUBLIC_HEADERS a.h …])
+# PUBLIC_HEADERS are what an install gives to users, as <conclave/NAME/a.h>.
 function(conclave_room name)
-  cmake_parse_arguments(ROOM "" "" "SOURCES;DEPENDS;LIBRARIES" ${ARGN})
+  cmake_parse_arguments(ROOM "" "" "SOURCES;DEPENDS;LIBRARIES;PUBLIC_HEADERS" ${ARGN})
   add_library(conclave_${name} STATIC ${ROOM_SOURCES})
-  target_include_directories(conclave_${name} PUBLIC ${CONCLAVE_INCLUDE_DIR})
-  target_link_libraries(conclave_${name} PRIVATE conclave_warnings)
+  target_include_directories(conclave_${name} PUBLIC
+    $<BUILD_INTERFACE:${CONCLAVE_INCLUDE_DIR}> $<INSTALL_INTERFACE:include>)
+  target_compile_options(conclave_${name} PRIVATE ${CONCLAVE_WARNINGS})
+  target_compile_features(conclave_${name} PUBLIC cxx_std_20)
   foreach(room IN LISTS ROOM_DEPENDS)
     target_link_libraries(conclave_${name} PUBLIC conclave_${room})
   endforeach()
   target_link_libraries(conclave_${name} PUBLIC ${ROOM_LIBRARIES} Threads::Threads)
+  install(FILES ${ROOM_PUBLIC_HEADERS} DESTINATION include/conclave/${name})
+endfunction()
+
+# What users link: the recipes, the client, the embedded server, and what they are made of.
+function(conclave_install)
+  foreach(room IN LISTS ARGN)
+    set_target_properties(conclave_${room} PROPERTIES EXPORT_NAME ${room})
+    install(TARGETS conclave_${room} EXPORT ConclaveTargets ARCHIVE DESTINATION lib/conclave)
+  endforeach()
+  install(EXPORT ConclaveTargets NAMESPACE Conclave:: DESTINATION lib/cmake/Conclave)
+  install(FILES ${CMAKE_SOURCE_DIR}/cmake/ConclaveConfig.cmake DESTINATION lib/cmake/Conclave)
 endfunction()
 
 # conclave_program(NAME SOURCES a.cc … LINKS target …): lands in build/bin.

@@ -4,8 +4,8 @@
 
 namespace conclave::api {
 
-// What Status and /version say: the release of the etcd API that the server's behaviour follows. Clients
-// parse it as a semantic version and switch features on by it.
+// What Status and /version say: the release of the etcd API that the server's behaviour follows.
+// Clients parse it as a semantic version and switch features on by it.
 inline constexpr std::string_view kApiVersion = "3.6.0";
 
 // This program's own release.

@@ -183,9 +183,9 @@ class Replica {
   bool draining_ = false;
   bool was_leader_ = false;
 
-  // The way of a linearizable read: it waits for the next round of ReadIndex to begin, then for that
-  // round's index, then for the state to be there. A round that got no answer is given up with its
-  // number: its reads begin again in a new one.
+  // The way of a linearizable read: it waits for the next round of ReadIndex to begin, then for
+  // that round's index, then for the state to be there. A round that got no answer is given up with
+  // its number: its reads begin again in a new one.
   std::vector<WaitingRead> waiting_reads_;
   std::vector<WaitingRead> reads_in_round_;
   std::multimap<raft::Index, WaitingRead> confirmed_reads_;

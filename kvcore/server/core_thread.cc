@@ -132,8 +132,7 @@ bool CoreThread::take_work(std::vector<Submission>& submissions, std::vector<Eve
     if (const auto deadline = replica_->next_deadline()) {
       wake = std::min(wake, steady_clock::now() + (*deadline - BootClock::now()));
     }
-    changed_.wait_until(lock, wake,
-                        [this] { return !submissions_.empty() || !events_.empty(); });
+    changed_.wait_until(lock, wake, [this] { return !submissions_.empty() || !events_.empty(); });
   }
   if (stopping_ && finished()) {
     closed_ = true;

@@ -54,7 +54,7 @@ def check_includes(findings):
     allowed = permissions()
     for folder in ROOM_FOLDERS:
         room = pathlib.Path(folder).name
-        for path in sorted((ROOT / folder).glob("*")):
+        for path in sorted((ROOT / folder).rglob("*")):
             if path.suffix not in {".h", ".cc"}:
                 continue
             for number, line in enumerate(path.read_text().splitlines(), 1):

@@ -12,8 +12,8 @@ namespace conclave::test {
 // library's calls: for power cuts of code that has no port, as LMDB. Link conclave_disk_recorder by
 // name.
 //
-// Sees open, write, pwrite, writev, pwritev, fdatasync, fsync, ftruncate, rename, unlink and remove, of
-// all threads; not stores through a mapping, which LMDB makes to its lock file only.
+// Sees open, write, pwrite, writev, pwritev, fdatasync, fsync, ftruncate, rename, unlink and
+// remove, of all threads; not stores through a mapping, which LMDB makes to its lock file only.
 class DiskRecorder {
  public:
   struct Operation {

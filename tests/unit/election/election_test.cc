@@ -22,7 +22,7 @@ Session open(Store& store) {
 }
 
 TEST(Election, TheLeadersValueIsTheKeysValue) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Election election(session, "e");
   EXPECT_FALSE(*Election::leader(store, "e"));
@@ -38,7 +38,7 @@ TEST(Election, TheLeadersValueIsTheKeysValue) {
 }
 
 TEST(Election, ProclaimsUnderItsGuard) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Leadership term = Election(session, "e").campaign("one").value();
   EXPECT_TRUE(term.proclaim("two"));
@@ -52,7 +52,7 @@ TEST(Election, ProclaimsUnderItsGuard) {
 }
 
 TEST(Election, ObserversSeeEveryTerm) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Election election(session, "e");
   Observer observer = Election::observe(store, "e");
@@ -73,7 +73,7 @@ TEST(Election, ObserversSeeEveryTerm) {
 }
 
 TEST(Election, ObservingEndsByStopAndDeadline) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Observer observer = Election::observe(store, "e");
   EXPECT_TRUE(observer.next());
   EXPECT_EQ(observer.next({}, BootClock::now() + 10ms).error().code, Errc::timed_out);
@@ -84,7 +84,7 @@ TEST(Election, ObservingEndsByStopAndDeadline) {
 }
 
 TEST(Election, RunLeadsResignsAndPassesTheStopOn) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Election election(session, "e");
   std::stop_source stop;
@@ -102,7 +102,7 @@ TEST(Election, RunLeadsResignsAndPassesTheStopOn) {
 }
 
 TEST(Election, RunTellsThatTheTermWasTaken) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   const Result<void> ran =
       Election(session, "e").run("one", [&](Leadership& term, const std::stop_token& over) {
@@ -113,7 +113,7 @@ TEST(Election, RunTellsThatTheTermWasTaken) {
 }
 
 TEST(Election, AnExceptionPassesThroughAfterResigning) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   EXPECT_THROW(
       static_cast<void>(

@@ -25,7 +25,7 @@ Session open(Store& store) {
 }
 
 TEST(Mutex, IsHeldUntilItIsReleased) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Mutex mutex(session, "n", {.label = "test"});
   Result<Lock> lock = mutex.acquire();
@@ -43,7 +43,7 @@ TEST(Mutex, IsHeldUntilItIsReleased) {
 }
 
 TEST(Mutex, GoesToWhoAskedFirst) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Mutex mutex(session, "n");
   std::optional<Lock> first = mutex.acquire().value();
@@ -66,7 +66,7 @@ TEST(Mutex, GoesToWhoAskedFirst) {
 }
 
 TEST(Mutex, ExcludesAsStdMutexDoes) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Mutex mutex(session, "n");
   int count = 0;
@@ -85,7 +85,7 @@ TEST(Mutex, ExcludesAsStdMutexDoes) {
 }
 
 TEST(Mutex, IsStdTimedLockable) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Mutex a(session, "a");
   Mutex b(session, "a/b");
@@ -102,7 +102,7 @@ TEST(Mutex, IsStdTimedLockable) {
 }
 
 TEST(Mutex, LeavesNothingBehindAFailedWait) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Mutex mutex(session, "n");
   const Lock lock = mutex.acquire().value();
@@ -124,7 +124,7 @@ TEST(Mutex, LeavesNothingBehindAFailedWait) {
 }
 
 TEST(Mutex, TellsWhoWaitsForWhom) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Mutex holder(session, "n", {.label = "rollout"});
   const Lock lock = holder.acquire().value();
@@ -144,7 +144,7 @@ TEST(Mutex, TellsWhoWaitsForWhom) {
 }
 
 TEST(Mutex, AnOperatorTakesItFromThatHolderOnly) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Mutex mutex(session, "n");
   Lock lock = mutex.acquire().value();
@@ -161,7 +161,7 @@ TEST(Mutex, AnOperatorTakesItFromThatHolderOnly) {
 }
 
 TEST(Mutex, ALostSessionEndsLocksAndWaits) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Mutex mutex(session, "n");
   Lock lock = mutex.acquire().value();
@@ -181,7 +181,7 @@ TEST(Mutex, ALostSessionEndsLocksAndWaits) {
 }
 
 TEST(Mutex, GuardedTransactionsTellTheGuardFromTheirConditions) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Mutex mutex(session, "n");
   Lock lock = mutex.acquire().value();
@@ -200,7 +200,7 @@ TEST(Mutex, GuardedTransactionsTellTheGuardFromTheirConditions) {
 }
 
 TEST(Mutex, AReleaseWithoutAnAnswerIsUnknownAndNotHeld) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   Mutex mutex(session, "n");
   Lock lock = mutex.acquire().value();
@@ -212,7 +212,7 @@ TEST(Mutex, AReleaseWithoutAnAnswerIsUnknownAndNotHeld) {
 }
 
 TEST(Mutex, NeedsAName) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Session session = open(store);
   EXPECT_EQ(Mutex(session, "").acquire().error().code, Errc::invalid_argument);
 }

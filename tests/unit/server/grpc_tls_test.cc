@@ -37,7 +37,7 @@ class TlsTest : public FrontTest {
  protected:
   void SetUp() override {
     folder_ =
-        std::filesystem::path(::test::TempDir()) / ("conclave_tls_" + std::to_string(getpid()));
+        std::filesystem::path(::testing::TempDir()) / ("conclave_tls_" + std::to_string(getpid()));
     std::filesystem::create_directories(folder_);
     std::ofstream(folder_ / "server.crt") << kCertificate;
     std::ofstream(folder_ / "server.key") << kPrivateKey;

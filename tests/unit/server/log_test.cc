@@ -27,7 +27,7 @@ TEST(LogLine, AsJsonStaysJsonWhateverTheBytes) {
 }
 
 TEST(Log, WritesWhatItsLevelAllows) {
-  const std::string path = ::test::TempDir() + "conclave_log_" + std::to_string(getpid());
+  const std::string path = ::testing::TempDir() + "conclave_log_" + std::to_string(getpid());
   {
     const auto log = Log::open({LogLevel::warn, LogFormat::console, path});
     ASSERT_TRUE(log);

@@ -17,7 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 TEST(Session, OpensIsValidAndCloses) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Result<Session> session = Session::open(store, {.ttl = 5s});
   ASSERT_TRUE(session);
   EXPECT_NE(session->lease(), 0);
@@ -32,20 +32,20 @@ TEST(Session, OpensIsValidAndCloses) {
 }
 
 TEST(Session, RefusesSenselessOptions) {
-  testing::LocalStore store;
+  test::LocalStore store;
   EXPECT_EQ(Session::open(store, {.ttl = 0s}).error().code, Errc::invalid_argument);
   EXPECT_EQ(Session::open(store, {.ttl = 2s, .margin = 1500ms}).error().code,
             Errc::invalid_argument);
 }
 
 TEST(Session, GivesUpOpeningWithoutAStore) {
-  testing::LocalStore store;
+  test::LocalStore store;
   store.set_away(true);
   EXPECT_EQ(Session::open(store, {.open_timeout = 100ms}).error().code, Errc::unavailable);
 }
 
 TEST(Session, OpeningCanBeCancelled) {
-  testing::LocalStore store;
+  test::LocalStore store;
   store.set_away(true);
   std::stop_source stop;
   stop.request_stop();
@@ -53,7 +53,7 @@ TEST(Session, OpeningCanBeCancelled) {
 }
 
 TEST(Session, IsLostByItsOwnClockWhenTheStoreIsAway) {
-  testing::LocalStore store;
+  test::LocalStore store;
   Result<Session> session = Session::open(store, {.ttl = 1s, .close_timeout = 100ms});
   ASSERT_TRUE(session);
   session::Completion<bool> lost;
@@ -65,7 +65,7 @@ TEST(Session, IsLostByItsOwnClockWhenTheStoreIsAway) {
 }
 
 TEST(Session, MovesWithItsLease) {
-  testing::LocalStore store;
+  test::LocalStore store;
   std::optional<Session> other;
   {
     Result<Session> session = Session::open(store);

@@ -141,6 +141,11 @@ TEST(DiskFault, EachCallInTurnStopsTheLogAndLosesNothing) {
       if (!disk.fault_happened()) break;
       ++faults;
       SCOPED_TRACE("call " + std::to_string(call) + " on " + disk.operations()[call].path);
+      if (disk.operations()[call].kind == SimulatedDisk::Operation::Kind::reserve) {
+        // Only an advance that the log can do without.
+        ASSERT_TRUE(run.has_value());
+        continue;
+      }
       ASSERT_FALSE(run.has_value());
       ASSERT_EQ(run.error().code, Errc::io);
       if (Log* log = workload.log()) {
