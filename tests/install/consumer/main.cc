@@ -1,4 +1,4 @@
-// A program as a user would write it: a server of its own, a lock on it, and a write under its guard.
+// A program as a user would write it: a server of its own, a lock on it, a write under its guard.
 
 #include <cstdio>
 
