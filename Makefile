@@ -39,7 +39,7 @@ asan tsan:
 
 check-long: test
 	@cd $(BUILD) && $(CTEST) -L long
-	@scripts/sanitize.sh asan
+	@scripts/sanitize.sh asan all
 	@scripts/sanitize.sh tsan
 
 tidy: $(BUILD)/build.ninja

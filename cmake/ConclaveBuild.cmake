@@ -93,6 +93,7 @@ function(conclave_program name)
 endfunction()
 
 # conclave_test(NAME SOURCES a_test.cc … LINKS target … [LABELS label …] [TIMEOUT seconds])
+# Label core: rooms without gRPC, which also run under both sanitizers in every change.
 # One ctest entry a program: GoogleTest's own cases run in one process, which keeps ctest quick.
 function(conclave_test name)
   cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
@@ -104,8 +105,8 @@ function(conclave_test name)
   if(NOT TEST_TIMEOUT)
     set(TEST_TIMEOUT 120)
   endif()
-  if(tsan IN_LIST TEST_LABELS)
-    set_property(GLOBAL APPEND PROPERTY CONCLAVE_TSAN_TESTS ${name})
+  if(core IN_LIST TEST_LABELS)
+    set_property(GLOBAL APPEND PROPERTY CONCLAVE_CORE_TESTS ${name})
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${TEST_TIMEOUT} LABELS "${TEST_LABELS}")
 endfunction()

@@ -1,24 +1,30 @@
 #!/usr/bin/env bash
-# Builds and runs the tests under a sanitizer: asan (with UBSan, all tests that ctest labels neither long nor
-# process-only) or tsan (the rooms without gRPC: Debian's gRPC is not instrumented).
+# Builds and runs tests under a sanitizer.
+#
+#   scripts/sanitize.sh asan        AddressSanitizer and UBSan, the tests labelled core
+#   scripts/sanitize.sh asan all    the same for every test that is not a matter of minutes
+#   scripts/sanitize.sh tsan        ThreadSanitizer, the tests labelled core (Debian's gRPC is not instrumented)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=${JOBS:-$(nproc)}
-case "${1:-}" in
-  asan)
-    cmake -S . -B build-asan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCONCLAVE_SANITIZE=address \
-      -DCONCLAVE_PEERS_DIR="$PWD/build/peers/usr/bin" > /dev/null
-    ninja -C build-asan -j "$jobs"
-    cd build-asan && ctest --output-on-failure --no-tests=error -LE 'long|processes' -j "$jobs"
-    ;;
-  tsan)
-    cmake -S . -B build-tsan -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCONCLAVE_SANITIZE=thread \
-      -DCONCLAVE_PEERS_DIR="$PWD/build/peers/usr/bin" > /dev/null
-    ninja -C build-tsan -j "$jobs" tsan_tests
-    cd build-tsan && ctest --output-on-failure --no-tests=error -L tsan -j "$jobs"
-    ;;
+kind=${1:-}
+case "$kind" in
+  asan) sanitizer=address ;;
+  tsan) sanitizer=thread ;;
   *)
-    echo "usage: scripts/sanitize.sh asan|tsan" >&2
+    echo "usage: scripts/sanitize.sh asan [all] | tsan" >&2
     exit 2
     ;;
 esac
+if [ "${2:-core}" = all ]; then
+  target=all
+  select=(-LE long)
+else
+  target=core_tests
+  select=(-L core)
+fi
+cmake -S . -B "build-$kind" -G Ninja -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+  -DCONCLAVE_SANITIZE=$sanitizer -DCONCLAVE_PEERS_DIR="$PWD/build/peers/usr/bin" > /dev/null
+ninja -C "build-$kind" -j "$jobs" $target
+cd "build-$kind"
+ctest --output-on-failure --no-tests=error "${select[@]}" -j "$jobs"

@@ -52,7 +52,7 @@ CoreThread::CoreThread(Parts parts, OnFailure on_failure)
       queue_length_max_(parts.queue_length_max),
       on_failure_(std::move(on_failure)),
       replica_(std::move(parts.replica)),
-      next_tick_(steady_clock::now() + parts.tick),
+      next_tick_(steady_clock::now()),
       store_(std::move(parts.store)),
       disk_(std::move(parts.disk)) {
   const auto report_failure = [this](const Error& error) { post([this, error] { fail(error); }); };
