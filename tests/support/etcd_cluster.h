@@ -12,11 +12,11 @@
 
 namespace conclave::test {
 
-// The etcd that CMake's CONCLAVE_PEERS_DIR names, or the environment's CONCLAVE_ETCD_BINARY; "" if
-// there is none.
+// The etcd that CMake's CONCLAVE_PEERS_DIR names or, if the environment's CONCLAVE_TEST_SERVER
+// names another program with etcd's flags, that; "" if there is none.
 inline std::string etcd_binary(const std::string& peers_dir) {
   // Tests read the environment before they start a thread. NOLINTNEXTLINE(concurrency-mt-unsafe)
-  if (const char* named = std::getenv("CONCLAVE_ETCD_BINARY")) return named;
+  if (const char* named = std::getenv("CONCLAVE_TEST_SERVER")) return named;
   const std::filesystem::path path = std::filesystem::path(peers_dir) / "etcd";
   return std::filesystem::exists(path) ? path.string() : std::string();
 }
