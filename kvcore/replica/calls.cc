@@ -144,7 +144,11 @@ std::optional<Refusal> Replica::refuse_for_load(const AnyCall& call) const {
 std::optional<Refusal> Replica::propose(RequestId id, Message* response, Proposal proposal,
                                         Instant now) {
   const std::uint64_t sequence = next_sequence_;
-  if (proposal.ByteSizeLong() > options_.max_request_bytes) return Refusal::request_too_large;
+  // The limit is for requests: what the leader asks by itself has a bound of its own, and leases
+  // must live and end under the smallest limit too.
+  if (response != nullptr && proposal.ByteSizeLong() > options_.max_request_bytes) {
+    return Refusal::request_too_large;
+  }
   clock_.advance(now);
   proposal.set_version(kProposalVersion);
   proposal.set_member(options_.self.id);
