@@ -149,7 +149,7 @@ Result<void> Replica::apply(const raft::Entry& entry) {
     return {};
   }
   Proposal proposal;
-  if (!proposal.ParseFromString(entry.payload)) {
+  if (!parse_proposal(entry.payload, proposal)) {
     return Error{Errc::corrupt, "log entry " + std::to_string(entry.index) + " cannot be read"};
   }
   const bool ours =
@@ -205,7 +205,8 @@ void Replica::notice_role(Instant now) {
   const raft::Log& log = raft_.log();
   for (raft::Index index = log.last_index(); index > state_.applied_index(); --index) {
     Proposal proposal;
-    if (log.at(index).payload.empty() || !proposal.ParseFromString(log.at(index).payload)) continue;
+    if (log.at(index).payload.empty()) continue;
+    if (!parse_proposal(log.at(index).payload, proposal)) continue;
     clock_.observe(proposal.cluster_time_ms());
     break;
   }

@@ -244,5 +244,23 @@ TEST_F(ReplicaTest, ACompactedRevisionStaysCompactedAfterARestart) {
   EXPECT_EQ(member_->state().store().current_revision(), 11);
 }
 
+// Protobuf's readers stop at a depth of 100, and an entry holds the request one level deeper.
+TEST_F(ReplicaTest, ARequestNestedAsDeepAsTheWireAllowsIsAppliedAndAppliedAgain) {
+  TxnRequest request;
+  *request.add_success()->mutable_request_put() = put_request("deep", "1");
+  TxnRequest* innermost = &request;
+  for (int depth = 0; depth < 50; ++depth) {
+    innermost = innermost->add_success()->mutable_request_txn();
+  }
+  TxnRequest decoded;
+  ASSERT_TRUE(decoded.ParseFromString(request.SerializeAsString())) << "the wire refuses it";
+  start();
+  const auto ticket = member_->call<TxnRequest, TxnResponse>(request);
+  EXPECT_TRUE(ticket->acknowledged());
+  crash();
+  start();
+  EXPECT_EQ(member_->get("deep"), "1");
+}
+
 }  // namespace
 }  // namespace conclave::replica
