@@ -262,5 +262,23 @@ TEST_F(ReplicaTest, ARequestNestedAsDeepAsTheWireAllowsIsAppliedAndAppliedAgain)
   EXPECT_EQ(member_->get("deep"), "1");
 }
 
+TEST_F(ReplicaTest, WritesOfEveryKindStopWhileTheStoreDoesNotKeepUp) {
+  start([](Options& options) { options.max_uncommitted_bytes = 10'000; });
+  member_->hold_store(true);
+  for (int i = 0; i < 30; ++i) (void)member_->put("key" + std::to_string(i), std::string(500, 'x'));
+  etcdserverpb::DeleteRangeRequest one;
+  one.set_key("key1");
+  const auto ticket =
+      member_->call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>(one);
+  ASSERT_TRUE(ticket->answered);
+  EXPECT_EQ(ticket->refusal, Refusal::too_many_requests);
+  EXPECT_NE(member_->get("key1"), "") << "reads go on";
+  member_->hold_store(false);
+  ASSERT_TRUE(member_->advance(seconds(1)));
+  EXPECT_TRUE(
+      (member_->call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>(one)
+           ->acknowledged()));
+}
+
 }  // namespace
 }  // namespace conclave::replica
