@@ -127,8 +127,9 @@ Result<void> Replica::process(Instant now) {
     serve_confirmed_reads();
     begin_read_round(now);
   }
-  if (state_.store().failure()) return *state_.store().failure();
   watches_.collect({options_.cluster_id, options_.self.id, raft_.term()}, output_.deliveries);
+  // Reads and watchers may have met a damaged record; a failed store gives no batch.
+  if (state_.store().failure()) return *state_.store().failure();
   maybe_take_batch(now);
   return {};
 }

@@ -23,6 +23,31 @@ using etcdserverpb::TxnResponse;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// A storage whose reads can be told to fail.
+class FailingReads final : public mvcc::Storage {
+ public:
+  explicit FailingReads(mvcc::Storage& storage) : storage_(storage) {}
+  void fail() { failing_ = true; }
+
+  Result<void> commit(const mvcc::Batch& batch) override { return storage_.commit(batch); }
+  Result<void> sync() override { return storage_.sync(); }
+  Result<std::optional<std::string>> get(mvcc::Table table, std::string_view key) const override {
+    if (failing_) return Error{Errc::corrupt, "a damaged value"};
+    return storage_.get(table, key);
+  }
+  Result<void> scan(mvcc::Table table, std::string_view begin, std::string_view end,
+                    const Visitor& visit) const override {
+    if (failing_) return Error{Errc::corrupt, "a damaged value"};
+    return storage_.scan(table, begin, end, visit);
+  }
+  std::uint64_t size_bytes() const override { return storage_.size_bytes(); }
+  std::uint64_t size_in_use_bytes() const override { return storage_.size_in_use_bytes(); }
+
+ private:
+  mvcc::Storage& storage_;
+  bool failing_ = false;
+};
+
 class ReplicaTest : public testing::Test {
  protected:
   void start(std::function<void(Options&)> adjust = nullptr) {
@@ -278,6 +303,27 @@ TEST_F(ReplicaTest, WritesOfEveryKindStopWhileTheStoreDoesNotKeepUp) {
   EXPECT_TRUE(
       (member_->call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>(one)
            ->acknowledged()));
+}
+
+TEST_F(ReplicaTest, ADamagedStoreThatAWatcherMeetsStopsTheMemberInOrder) {
+  FailingReads storage(storage_);
+  auto started = test::SimulatedMember::start(disk_, storage, {});
+  ASSERT_TRUE(started) << started.error().message;
+  test::SimulatedMember& member = **started;
+  ASSERT_TRUE(member.put("a", "1")->acknowledged());
+  ASSERT_TRUE(member.advance(seconds(1)));
+  ASSERT_TRUE(member.put("b", "1")->acknowledged());
+  storage.fail();
+  WatchStreams& watches = member.replica().watches();
+  watches.open(1);
+  etcdserverpb::WatchCreateRequest request;
+  request.set_key("a");
+  request.set_start_revision(2);
+  watches.create(1, request);
+  member.replica().flush();
+  Result<void> stopped = member.step();
+  ASSERT_FALSE(stopped) << "a batch was due while the read failed";
+  EXPECT_EQ(stopped.error().code, Errc::corrupt);
 }
 
 }  // namespace
