@@ -38,6 +38,17 @@ bool adds_data(const AnyCall& call) {
       call);
 }
 
+// What needs an entry of its own in the log. Renewals travel together and replace each other.
+bool is_write(const AnyCall& call) {
+  return std::visit(
+      Overloaded{[](const PutCall&) { return true; }, [](const DeleteRangeCall&) { return true; },
+                 [](const TxnCall& txn) { return !mvcc::is_read_only(*txn.request); },
+                 [](const CompactCall&) { return true; },
+                 [](const LeaseGrantCall&) { return true; },
+                 [](const LeaseRevokeCall&) { return true; }, [](const auto&) { return false; }},
+      call);
+}
+
 std::optional<Refusal> refusal_of(const api::Reply<void>& validated) {
   if (validated) return std::nullopt;
   return validated.error();
@@ -134,9 +145,10 @@ std::optional<Refusal> Replica::refuse_for_load(const AnyCall& call) const {
   const std::size_t waiting = pending_.size() + waiting_reads_.size() + reads_in_round_.size() +
                               confirmed_reads_.size() + keeper_.size();
   if (waiting >= options_.max_waiting_calls) return Refusal::too_many_requests;
-  if (!adds_data(call)) return std::nullopt;
+  if (!is_write(call)) return std::nullopt;
   const std::uint64_t uncommitted = state_.store().uncommitted_bytes();
   if (uncommitted >= options_.max_uncommitted_bytes) return Refusal::too_many_requests;
+  if (!adds_data(call)) return std::nullopt;
   if (size_in_use_bytes_ + uncommitted >= options_.quota_bytes) return Refusal::no_space;
   return std::nullopt;
 }
@@ -144,7 +156,11 @@ std::optional<Refusal> Replica::refuse_for_load(const AnyCall& call) const {
 std::optional<Refusal> Replica::propose(RequestId id, Message* response, Proposal proposal,
                                         Instant now) {
   const std::uint64_t sequence = next_sequence_;
-  if (proposal.ByteSizeLong() > options_.max_request_bytes) return Refusal::request_too_large;
+  // The limit is for requests: what the leader asks by itself has a bound of its own, and leases
+  // must live and end under the smallest limit too.
+  if (response != nullptr && proposal.ByteSizeLong() > options_.max_request_bytes) {
+    return Refusal::request_too_large;
+  }
   clock_.advance(now);
   proposal.set_version(kProposalVersion);
   proposal.set_member(options_.self.id);

@@ -127,8 +127,9 @@ Result<void> Replica::process(Instant now) {
     serve_confirmed_reads();
     begin_read_round(now);
   }
-  if (state_.store().failure()) return *state_.store().failure();
   watches_.collect({options_.cluster_id, options_.self.id, raft_.term()}, output_.deliveries);
+  // Reads and watchers may have met a damaged record; a failed store gives no batch.
+  if (state_.store().failure()) return *state_.store().failure();
   maybe_take_batch(now);
   return {};
 }
@@ -149,7 +150,7 @@ Result<void> Replica::apply(const raft::Entry& entry) {
     return {};
   }
   Proposal proposal;
-  if (!proposal.ParseFromString(entry.payload)) {
+  if (!parse_proposal(entry.payload, proposal)) {
     return Error{Errc::corrupt, "log entry " + std::to_string(entry.index) + " cannot be read"};
   }
   const bool ours =
@@ -205,7 +206,8 @@ void Replica::notice_role(Instant now) {
   const raft::Log& log = raft_.log();
   for (raft::Index index = log.last_index(); index > state_.applied_index(); --index) {
     Proposal proposal;
-    if (log.at(index).payload.empty() || !proposal.ParseFromString(log.at(index).payload)) continue;
+    if (log.at(index).payload.empty()) continue;
+    if (!parse_proposal(log.at(index).payload, proposal)) continue;
     clock_.observe(proposal.cluster_time_ms());
     break;
   }

@@ -13,8 +13,16 @@ using etcdserverpb::WatchResponse;
 
 constexpr std::int64_t kNoWatchId = -1;
 constexpr std::size_t kRevisionsPerTake = 1000;
-// A stream that catches up over a long history yields to writes and to other streams in between.
-constexpr int kTakesPerTurn = 16;
+// What one collect() spends before it yields to writes: the bytes it hands out, and for each look
+// into a watcher something more, since reading history that a watcher does not want costs too.
+constexpr std::uint64_t kBytesPerCollect = 4 << 20;
+constexpr std::uint64_t kCostOfTake = 256;
+constexpr std::uint64_t kCostOfCatchUp = kBytesPerCollect / 16;
+// The revisions of a catch-up travel together in responses of about this size.
+constexpr std::uint64_t kCatchUpResponseBytes = 1 << 20;
+constexpr std::uint64_t kEventOverheadBytes = 64;  // of the wire, beside keys and values
+constexpr std::string_view kResponseTooLarge =
+    "the events of one revision make too large a response; watch with fragments";
 constexpr Duration kProgressInterval = std::chrono::minutes(10);
 
 // The wire's ways to say "from the first key" and "to the last": an empty key is the lowest one.
@@ -35,8 +43,13 @@ mvcc::WatchSpec spec_of(WatchCreateRequest& request) {
 
 }  // namespace
 
-WatchStreams::WatchStreams(const mvcc::Store& store, int window, std::uint64_t fragment_bytes)
-    : store_(store), window_(window), fragment_bytes_(fragment_bytes), hub_(store) {}
+WatchStreams::WatchStreams(const mvcc::Store& store, int window, std::uint64_t fragment_bytes,
+                           std::uint64_t response_bytes_max)
+    : store_(store),
+      window_(window),
+      fragment_bytes_(fragment_bytes),
+      response_bytes_max_(response_bytes_max),
+      hub_(store) {}
 
 void WatchStreams::open(StreamId stream) {
   streams_[stream].credit = window_;
@@ -111,6 +124,10 @@ void WatchStreams::cancel(StreamId stream_id, std::int64_t watch_id) {
 void WatchStreams::remove(Stream& stream, std::int64_t watch_id) {
   const auto found = stream.watchers.find(watch_id);
   if (found == stream.watchers.end()) return;
+  if (stream.taken_by == found->second) {
+    stream.taken_by = 0;
+    stream.taken = {};
+  }
   hub_.remove(found->second);
   watchers_.erase(found->second);
   stream.watchers.erase(found);
@@ -142,6 +159,8 @@ void WatchStreams::tick(Instant now) {
     const auto revision = hub_.progress_revision(id);
     const auto stream = streams_.find(watcher.stream);
     if (!revision || stream == streams_.end()) continue;
+    // What was taken is not yet sent, and what a stopped reader does not read must not pile up.
+    if (stream->second.credit <= 0 || stream->second.taken_by == id) continue;
     WatchResponse progress;
     progress.set_watch_id(watcher.watch_id);
     progress.mutable_header()->set_revision(*revision);
@@ -152,6 +171,7 @@ void WatchStreams::tick(Instant now) {
 }
 
 bool WatchStreams::all_caught_up(const Stream& stream) const {
+  if (stream.taken_by != 0) return false;
   return std::all_of(stream.watchers.begin(), stream.watchers.end(), [this](const auto& entry) {
     return hub_.progress_revision(entry.second).has_value();
   });
@@ -166,10 +186,14 @@ void WatchStreams::collect(const HeaderBase& header, std::vector<WatchDelivery>&
   }
   // A stream may stand in the list more than once; after the first time it has nothing left to
   // send.
-  for (std::deque<StreamId> active = std::exchange(active_, {}); const StreamId id : active) {
+  std::deque<StreamId> active = std::exchange(active_, {});
+  for (spent_bytes_ = 0; !active.empty() && spent_bytes_ < kBytesPerCollect; active.pop_front()) {
+    const StreamId id = active.front();
     const auto found = streams_.find(id);
     if (found != streams_.end()) collect_stream(id, found->second, header, out);
   }
+  // Those whose turn did not come are the first next time.
+  active_.insert(active_.begin(), active.begin(), active.end());
 }
 
 void WatchStreams::collect_stream(StreamId id, Stream& stream, const HeaderBase& header,
@@ -179,14 +203,13 @@ void WatchStreams::collect_stream(StreamId id, Stream& stream, const HeaderBase&
     stream.control.pop_front();
     send(id, stream, header, std::move(response), out);
   }
-  for (int takes = 0; stream.credit > 0 && !stream.ready.empty(); ++takes) {
-    if (takes == kTakesPerTurn) {
+  while (stream.credit > 0 && (stream.taken_by != 0 || !stream.ready.empty())) {
+    if (spent_bytes_ >= kBytesPerCollect) {
       active_.push_back(id);
-      break;
+      return;
     }
-    const mvcc::WatcherId watcher = stream.ready.front();
-    stream.ready.pop_front();
-    collect_watcher(id, stream, watcher, header, out);
+    if (stream.taken_by == 0) take(stream);
+    if (stream.taken_by != 0) send_taken(id, stream, header, out);
   }
   if (stream.progress_wanted && stream.credit > 0 && all_caught_up(stream)) {
     stream.progress_wanted = false;
@@ -197,47 +220,81 @@ void WatchStreams::collect_stream(StreamId id, Stream& stream, const HeaderBase&
   }
 }
 
-void WatchStreams::collect_watcher(StreamId id, Stream& stream, mvcc::WatcherId watcher_id,
-                                   const HeaderBase& header, std::vector<WatchDelivery>& out) {
-  const auto watcher = watchers_.find(watcher_id);
-  if (watcher == watchers_.end()) return;  // cancelled since it was announced
-  const std::int64_t watch_id = watcher->second.watch_id;
-  const mvcc::WatchSpec* spec = hub_.spec(watcher_id);
-  const bool with_prev_kv = spec != nullptr && spec->prev_kv;
-  const bool fragment = spec != nullptr && spec->fragment;
-  const mvcc::WatchDelivery delivery = hub_.take(watcher_id, kRevisionsPerTake);
-  if (!delivery.pieces.empty()) watcher->second.sent_since_tick = true;
-
-  WatchResponse response;
-  for (const mvcc::WatchPiece& piece : delivery.pieces) {
-    append_events(piece, with_prev_kv, response);
-    if (delivery.caught_up_from_store && &piece != &delivery.pieces.back()) continue;
-    response.set_watch_id(watch_id);
-    response.mutable_header()->set_revision(delivery.caught_up_from_store ? delivery.store_revision
-                                                                          : piece.events->revision);
-    send_events(id, stream, header, std::exchange(response, {}), fragment, out);
-  }
-  if (delivery.compact_revision != 0) {
-    response.set_watch_id(watch_id);
-    response.set_canceled(true);
-    response.set_compact_revision(delivery.compact_revision);
-    send(id, stream, header, std::move(response), out);
-    remove(stream, watch_id);
-  } else if (delivery.more) {
-    stream.ready.push_back(watcher_id);
-  }
+void WatchStreams::take(Stream& stream) {
+  const mvcc::WatcherId watcher = stream.ready.front();
+  stream.ready.pop_front();
+  if (!watchers_.contains(watcher)) return;  // cancelled since it was announced
+  stream.taken = hub_.take(watcher, kRevisionsPerTake);
+  stream.taken_by = watcher;
+  stream.next_piece = 0;
+  spent_bytes_ += stream.taken.caught_up_from_store ? kCostOfCatchUp : kCostOfTake;
 }
 
-void WatchStreams::append_events(const mvcc::WatchPiece& piece, bool with_prev_kv,
-                                 WatchResponse& response) const {
+// Sends of what was taken as much as the window and this collect() allow.
+void WatchStreams::send_taken(StreamId id, Stream& stream, const HeaderBase& header,
+                              std::vector<WatchDelivery>& out) {
+  const mvcc::WatchDelivery& taken = stream.taken;
+  Watcher& watcher = watchers_.at(stream.taken_by);
+  const std::int64_t watch_id = watcher.watch_id;
+  const mvcc::WatchSpec* spec = hub_.spec(stream.taken_by);
+  const bool fragment = spec != nullptr && spec->fragment;
+  const std::uint64_t bytes_max = fragment ? UINT64_MAX : response_bytes_max_;
+  while (stream.next_piece < taken.pieces.size()) {
+    if (stream.credit <= 0 || spent_bytes_ >= kBytesPerCollect) return;
+    WatchResponse response;
+    std::uint64_t bytes = 0;
+    do {
+      const mvcc::WatchPiece& piece = taken.pieces[stream.next_piece++];
+      response.mutable_header()->set_revision(taken.caught_up_from_store ? taken.store_revision
+                                                                         : piece.events->revision);
+      bytes += append_events(piece, spec->prev_kv, bytes_max, response);
+    } while (taken.caught_up_from_store && stream.next_piece < taken.pieces.size() &&
+             bytes < std::min(kCatchUpResponseBytes, bytes_max));
+    spent_bytes_ += bytes;
+    watcher.sent_since_tick = true;
+    response.set_watch_id(watch_id);
+    if (bytes > bytes_max) {
+      response.clear_events();
+      response.set_canceled(true);
+      response.set_cancel_reason(std::string(kResponseTooLarge));
+      send(id, stream, header, std::move(response), out);
+      return remove(stream, watch_id);
+    }
+    send_events(id, stream, header, std::move(response), fragment, out);
+  }
+  if (taken.compact_revision != 0) {
+    WatchResponse response;
+    response.set_watch_id(watch_id);
+    response.set_canceled(true);
+    response.set_compact_revision(taken.compact_revision);
+    send(id, stream, header, std::move(response), out);
+    return remove(stream, watch_id);
+  }
+  if (taken.more) stream.ready.push_back(stream.taken_by);
+  stream.taken_by = 0;
+  stream.taken = {};
+}
+
+// Returns about how many bytes it added; it stops above `bytes_max`.
+std::uint64_t WatchStreams::append_events(const mvcc::WatchPiece& piece, bool with_prev_kv,
+                                          std::uint64_t bytes_max, WatchResponse& response) const {
+  const auto bytes_of = [](const mvccpb::KeyValue& record) {
+    return record.key().size() + record.value().size() + kEventOverheadBytes;
+  };
+  std::uint64_t bytes = 0;
   for (const std::uint32_t index : piece.selected) {
     mvccpb::Event* event = response.add_events();
     *event = piece.events->events[index];
-    if (!with_prev_kv) continue;
-    if (auto before = store_.value_before(event->kv().key(), event->kv().mod_revision())) {
-      event->mutable_prev_kv()->Swap(&*before);
+    bytes += bytes_of(event->kv());
+    if (with_prev_kv) {
+      if (auto before = store_.value_before(event->kv().key(), event->kv().mod_revision())) {
+        event->mutable_prev_kv()->Swap(&*before);
+        bytes += bytes_of(event->prev_kv());
+      }
     }
+    if (bytes > bytes_max) break;
   }
+  return bytes;
 }
 
 // A response that is too large for some readers leaves in parts, if the watcher asked for that; all
@@ -273,6 +330,10 @@ void WatchStreams::send(StreamId id, Stream& stream, const HeaderBase& header,
   response.mutable_header()->set_cluster_id(header.cluster_id);
   response.mutable_header()->set_member_id(header.member_id);
   response.mutable_header()->set_raft_term(header.raft_term);
+  if (stream.credit <= 0) {
+    stream.control.push_back(std::move(response));
+    return;
+  }
   --stream.credit;
   out.push_back({id, std::make_shared<const WatchResponse>(std::move(response))});
 }

@@ -34,13 +34,19 @@ struct HeaderBase {
 //
 // A stream has a window of responses that its reader has not acknowledged. While it is used up
 // nothing is taken from the hub for the stream's watchers, which then catch up from the store: a
-// reader that stopped costs a bounded amount of memory.
+// reader that stopped costs a bounded amount of memory. One collect() hands out a bounded number of
+// bytes, over all streams: however many catch up at once, writes come in between.
 //
 // Not thread-safe; the replica's thread. Unknown stream ids are ignored: a stream's last calls may
 // cross its closing.
 class WatchStreams {
  public:
-  WatchStreams(const mvcc::Store& store, int window, std::uint64_t fragment_bytes);
+  // A protobuf message of 2 GiB cannot be encoded. A watcher whose next revision makes a response
+  // beyond `response_bytes_max` is cancelled, unless it asked for fragments.
+  static constexpr std::uint64_t kResponseBytesMax = (std::uint64_t{2} << 30) - (1 << 20);
+
+  WatchStreams(const mvcc::Store& store, int window, std::uint64_t fragment_bytes,
+               std::uint64_t response_bytes_max = kResponseBytesMax);
 
   void open(StreamId stream);
   void close(StreamId stream);
@@ -72,8 +78,13 @@ class WatchStreams {
     int credit = 0;
     std::int64_t next_watch_id = 0;
     std::map<std::int64_t, mvcc::WatcherId> watchers;  // by watch id
-    std::deque<etcdserverpb::WatchResponse> control;   // created, cancelled, progress: in order
+    // Created, cancelled, progress, and fragments beyond the window: in order, before all else.
+    std::deque<etcdserverpb::WatchResponse> control;
     std::deque<mvcc::WatcherId> ready;
+    // What was taken for a watcher and not yet sent in full.
+    mvcc::WatcherId taken_by = 0;  // 0: nothing
+    mvcc::WatchDelivery taken;
+    std::size_t next_piece = 0;
     bool progress_wanted = false;
   };
 
@@ -82,24 +93,27 @@ class WatchStreams {
   bool all_caught_up(const Stream& stream) const;
   void collect_stream(StreamId id, Stream& stream, const HeaderBase& header,
                       std::vector<WatchDelivery>& out);
-  void collect_watcher(StreamId id, Stream& stream, mvcc::WatcherId watcher,
-                       const HeaderBase& header, std::vector<WatchDelivery>& out);
+  void take(Stream& stream);
+  void send_taken(StreamId id, Stream& stream, const HeaderBase& header,
+                  std::vector<WatchDelivery>& out);
   void send(StreamId id, Stream& stream, const HeaderBase& header,
             etcdserverpb::WatchResponse response, std::vector<WatchDelivery>& out);
   void send_events(StreamId id, Stream& stream, const HeaderBase& header,
                    etcdserverpb::WatchResponse response, bool fragment,
                    std::vector<WatchDelivery>& out);
-  void append_events(const mvcc::WatchPiece& piece, bool with_prev_kv,
-                     etcdserverpb::WatchResponse& response) const;
+  std::uint64_t append_events(const mvcc::WatchPiece& piece, bool with_prev_kv,
+                              std::uint64_t bytes_max, etcdserverpb::WatchResponse& response) const;
 
   const mvcc::Store& store_;
   const int window_;
   const std::uint64_t fragment_bytes_;
+  const std::uint64_t response_bytes_max_;
   mvcc::WatchHub hub_;
   mvcc::WatcherId next_watcher_ = 1;
   std::unordered_map<StreamId, Stream> streams_;
   std::unordered_map<mvcc::WatcherId, Watcher> watchers_;
-  std::deque<StreamId> active_;  // may have something to send
+  std::deque<StreamId> active_;    // may have something to send
+  std::uint64_t spent_bytes_ = 0;  // of this collect()
 };
 
 }  // namespace conclave::replica

@@ -55,7 +55,10 @@ CoreThread::CoreThread(Parts parts, OnFailure on_failure)
       next_tick_(steady_clock::now()),
       store_(std::move(parts.store)),
       disk_(std::move(parts.disk)) {
-  const auto report_failure = [this](const Error& error) { post([this, error] { fail(error); }); };
+  // A disk thread may fail after the core has ended: in its last sync.
+  const auto report_failure = [this](const Error& error) {
+    if (!post([this, error] { fail(error); })) tell_failure(error);
+  };
   store_thread_ = std::make_unique<StoreThread>(
       *store_, StoreThread::Callbacks{[this](std::uint64_t size, std::uint64_t in_use) {
                                         post([this, size, in_use] {
@@ -112,24 +115,26 @@ void CoreThread::submit(const replica::AnyCall& call, Done done) {
   }
 }
 
-void CoreThread::post(Event event) {
+bool CoreThread::post(Event event) {
   bool wake = false;
   {
     const std::lock_guard guard(mutex_);
-    if (closed_) return;
+    if (closed_) return false;
     wake = submissions_.empty() && events_.empty();
     events_.push_back(std::move(event));
   }
   if (wake) changed_.notify_one();
+  return true;
 }
 
 bool CoreThread::take_work(std::vector<Submission>& submissions, std::vector<Event>& events) {
   submissions.clear();
   events.clear();
   std::unique_lock lock(mutex_);
-  if (!replica_->has_more()) {
+  // A replica that failed is not driven any more, so what it still has to do never becomes less.
+  if (failure_ || !replica_->has_more()) {
     auto wake = next_tick_;
-    if (const auto deadline = replica_->next_deadline()) {
+    if (const auto deadline = failure_ ? std::nullopt : replica_->next_deadline()) {
       wake = std::min(wake, steady_clock::now() + (*deadline - BootClock::now()));
     }
     changed_.wait_until(lock, wake, [this] { return !submissions_.empty() || !events_.empty(); });
@@ -179,6 +184,8 @@ void CoreThread::run() {
     ready_.store(!failure_ && replica_->is_ready(), std::memory_order_release);
     carry_out(replica_->take_output());
   }
+  // Among the last events may be streams that were opened and failures that were met.
+  for (const Event& event : events) event();
   for (const Submission& submission : submissions) submission.done(api::Refusal::stopped);
   replica_->abandon(api::Refusal::timeout);
   carry_out(replica_->take_output());
@@ -211,7 +218,11 @@ void CoreThread::fail(const Error& error) {
   replica_->abandon(api::Refusal::timeout);
   carry_out(replica_->take_output());
   close_streams();
-  on_failure_(error);
+  tell_failure(error);
+}
+
+void CoreThread::tell_failure(const Error& error) {
+  if (!failure_told_.exchange(true)) on_failure_(error);
 }
 
 void CoreThread::close_streams() {
@@ -221,21 +232,16 @@ void CoreThread::close_streams() {
 
 std::unique_ptr<WatchStream> CoreThread::open_watch(std::shared_ptr<WatchSink> sink) {
   replica::StreamId id = 0;
-  bool refused = false;
   {
     const std::lock_guard guard(mutex_);
     id = next_stream_++;
-    refused = closed_;
   }
-  if (refused) {
-    sink->close(api::Refusal::stopped);
-  } else {
-    post([this, id, sink = std::move(sink)]() mutable {
-      if (failure_) return sink->close(api::Refusal::stopped);
-      replica_->watches().open(id);
-      sinks_.emplace(id, std::move(sink));
-    });
-  }
+  const bool posted = post([this, id, sink] {
+    if (failure_) return sink->close(api::Refusal::stopped);
+    replica_->watches().open(id);
+    sinks_.emplace(id, sink);
+  });
+  if (!posted) sink->close(api::Refusal::stopped);
   return std::make_unique<Stream>(*this, id);
 }
 

@@ -70,11 +70,12 @@ class CoreThread final : public Node {
   using Event = std::function<void()>;
 
   void submit(const replica::AnyCall& call, Done done);
-  void post(Event event);
+  bool post(Event event);  // false, and dropped, once the core takes nothing more
   void run();
   bool take_work(std::vector<Submission>& submissions, std::vector<Event>& events);
   void carry_out(replica::Output output);
   void fail(const Error& error);
+  void tell_failure(const Error& error);
   bool finished() const;
   void close_streams();
 
@@ -92,6 +93,7 @@ class CoreThread final : public Node {
 
   std::atomic<bool> ready_{false};
   std::atomic<bool> stopping_{false};
+  std::atomic<bool> failure_told_{false};
 
   // The core thread's. A request's id is its slot; slots are used again.
   std::unique_ptr<replica::Replica> replica_;

@@ -104,7 +104,9 @@ Result<std::unique_ptr<Node>> Node::start(NodeOptions options, OnFailure on_fail
   if (!identity) return identity.error();
 
   Random random(options.seed != 0 ? options.seed : drawn_from_system());
-  const std::uint64_t incarnation = random.next();
+  // Never from the seed: by the incarnation this run tells its requests from those of an earlier
+  // run that the log still holds.
+  const std::uint64_t incarnation = drawn_from_system();
   auto replica = replica::Replica::create(replica_options(options, *identity, incarnation), **store,
                                           {recovered->hard_state, std::move(recovered->entries)},
                                           random, BootClock::now());

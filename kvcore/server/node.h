@@ -36,7 +36,8 @@ struct NodeOptions {
 // Lifetime: every request's `done` has run, and every watch sink was closed, when stop() returns.
 //
 // Failure: a failed write or sync stops the node for good (requests end with Refusal::stopped) and
-// calls `on_failure` once with the reason, on a thread of the node; the process lives on.
+// calls `on_failure` once with the reason, on a thread of the node, where stop() must not be called
+// from; the process lives on.
 class Node : public RequestHandler {
  public:
   using OnFailure = std::function<void(const Error&)>;

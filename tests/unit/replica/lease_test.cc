@@ -23,9 +23,10 @@ class LeaseTest : public testing::Test {
  protected:
   void SetUp() override { start(); }
 
-  void start() {
+  void start(std::function<void(Options&)> adjust = nullptr) {
     test::SimulatedMember::Setup setup;
     setup.seed = ++starts_;
+    setup.adjust = std::move(adjust);
     auto started = test::SimulatedMember::start(disk_, storage_, std::move(setup));
     ASSERT_TRUE(started) << started.error().message;
     member_ = *std::move(started);
@@ -180,6 +181,23 @@ TEST_F(LeaseTest, ThousandsExpireInAFewEntries) {
   EXPECT_EQ(member_->state().lessor().size(), 0U);
   EXPECT_EQ(member_->state().store().current_revision(), 1 + 3000 + 3000);
   EXPECT_LE(member_->replica().raft().log().last_index(), before + 5);
+}
+
+TEST_F(LeaseTest, ASmallLimitOfRequestsKeepsNoLeaseFromBeingRenewedOrEnding) {
+  member_.reset();
+  start([](Options& options) { options.max_request_bytes = 200; });
+  constexpr std::int64_t kLeases = 100;
+  for (std::int64_t id = 1; id <= kLeases; ++id) grant((std::int64_t{1} << 60) + id, 5);
+  std::vector<std::shared_ptr<test::Ticket<LeaseKeepAliveRequest, LeaseKeepAliveResponse>>> all;
+  for (std::int64_t id = 1; id <= kLeases; ++id) {
+    LeaseKeepAliveRequest request;
+    request.set_id((std::int64_t{1} << 60) + id);
+    all.push_back(member_->submit<LeaseKeepAliveRequest, LeaseKeepAliveResponse>(request));
+  }
+  ASSERT_TRUE(member_->step());
+  for (const auto& ticket : all) EXPECT_TRUE(ticket->acknowledged());
+  ASSERT_TRUE(member_->advance(seconds(6)));
+  EXPECT_EQ(member_->state().lessor().size(), 0U);
 }
 
 }  // namespace

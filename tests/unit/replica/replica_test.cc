@@ -23,6 +23,31 @@ using etcdserverpb::TxnResponse;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// A storage whose reads can be told to fail.
+class FailingReads final : public mvcc::Storage {
+ public:
+  explicit FailingReads(mvcc::Storage& storage) : storage_(storage) {}
+  void fail() { failing_ = true; }
+
+  Result<void> commit(const mvcc::Batch& batch) override { return storage_.commit(batch); }
+  Result<void> sync() override { return storage_.sync(); }
+  Result<std::optional<std::string>> get(mvcc::Table table, std::string_view key) const override {
+    if (failing_) return Error{Errc::corrupt, "a damaged value"};
+    return storage_.get(table, key);
+  }
+  Result<void> scan(mvcc::Table table, std::string_view begin, std::string_view end,
+                    const Visitor& visit) const override {
+    if (failing_) return Error{Errc::corrupt, "a damaged value"};
+    return storage_.scan(table, begin, end, visit);
+  }
+  std::uint64_t size_bytes() const override { return storage_.size_bytes(); }
+  std::uint64_t size_in_use_bytes() const override { return storage_.size_in_use_bytes(); }
+
+ private:
+  mvcc::Storage& storage_;
+  bool failing_ = false;
+};
+
 class ReplicaTest : public testing::Test {
  protected:
   void start(std::function<void(Options&)> adjust = nullptr) {
@@ -242,6 +267,63 @@ TEST_F(ReplicaTest, ACompactedRevisionStaysCompactedAfterARestart) {
   old.set_revision(7);
   EXPECT_EQ((member_->call<RangeRequest, RangeResponse>(old)->refusal), Refusal::compacted);
   EXPECT_EQ(member_->state().store().current_revision(), 11);
+}
+
+// Protobuf's readers stop at a depth of 100, and an entry holds the request one level deeper.
+TEST_F(ReplicaTest, ARequestNestedAsDeepAsTheWireAllowsIsAppliedAndAppliedAgain) {
+  TxnRequest request;
+  *request.add_success()->mutable_request_put() = put_request("deep", "1");
+  TxnRequest* innermost = &request;
+  for (int depth = 0; depth < 50; ++depth) {
+    innermost = innermost->add_success()->mutable_request_txn();
+  }
+  TxnRequest decoded;
+  ASSERT_TRUE(decoded.ParseFromString(request.SerializeAsString())) << "the wire refuses it";
+  start();
+  const auto ticket = member_->call<TxnRequest, TxnResponse>(request);
+  EXPECT_TRUE(ticket->acknowledged());
+  crash();
+  start();
+  EXPECT_EQ(member_->get("deep"), "1");
+}
+
+TEST_F(ReplicaTest, WritesOfEveryKindStopWhileTheStoreDoesNotKeepUp) {
+  start([](Options& options) { options.max_uncommitted_bytes = 10'000; });
+  member_->hold_store(true);
+  for (int i = 0; i < 30; ++i) (void)member_->put("key" + std::to_string(i), std::string(500, 'x'));
+  etcdserverpb::DeleteRangeRequest one;
+  one.set_key("key1");
+  const auto ticket =
+      member_->call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>(one);
+  ASSERT_TRUE(ticket->answered);
+  EXPECT_EQ(ticket->refusal, Refusal::too_many_requests);
+  EXPECT_NE(member_->get("key1"), "") << "reads go on";
+  member_->hold_store(false);
+  ASSERT_TRUE(member_->advance(seconds(1)));
+  EXPECT_TRUE(
+      (member_->call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>(one)
+           ->acknowledged()));
+}
+
+TEST_F(ReplicaTest, ADamagedStoreThatAWatcherMeetsStopsTheMemberInOrder) {
+  FailingReads storage(storage_);
+  auto started = test::SimulatedMember::start(disk_, storage, {});
+  ASSERT_TRUE(started) << started.error().message;
+  test::SimulatedMember& member = **started;
+  ASSERT_TRUE(member.put("a", "1")->acknowledged());
+  ASSERT_TRUE(member.advance(seconds(1)));
+  ASSERT_TRUE(member.put("b", "1")->acknowledged());
+  storage.fail();
+  WatchStreams& watches = member.replica().watches();
+  watches.open(1);
+  etcdserverpb::WatchCreateRequest request;
+  request.set_key("a");
+  request.set_start_revision(2);
+  watches.create(1, request);
+  member.replica().flush();
+  Result<void> stopped = member.step();
+  ASSERT_FALSE(stopped) << "a batch was due while the read failed";
+  EXPECT_EQ(stopped.error().code, Errc::corrupt);
 }
 
 }  // namespace
