@@ -225,7 +225,8 @@ void Replica::propose_lease_work(Instant now) {
   }
   // An expiry must not be decided before what the last leader wrote is known to be applied.
   if (!keeper_.may_expire() || !is_ready() || draining_) return;
-  const std::vector<std::int64_t> due = state_.lessor().due(clock_.now_ms(), kExpiriesPerEntry);
+  // Stamps are rounded down to milliseconds: a lease may have been granted one after its stamp.
+  const std::vector<std::int64_t> due = state_.lessor().due(clock_.now_ms() - 1, kExpiriesPerEntry);
   if (due.empty()) return;
   Proposal proposal;
   proposal.mutable_lease_expire()->mutable_ids()->Add(due.begin(), due.end());
