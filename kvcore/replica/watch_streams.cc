@@ -58,17 +58,18 @@ void WatchStreams::create(StreamId stream_id, WatchCreateRequest request) {
   Stream& stream = found->second;
   active_.push_back(stream_id);
   std::int64_t watch_id = request.watch_id();
+  mvcc::WatchSpec spec = spec_of(request);
+  // Where several refusals apply, the first is the one that etcd gives.
+  if (mvcc::empty_range(spec.key, spec.range_end)) {
+    refuse_create(stream, api::kWatchEmptyRange);
+    return;
+  }
   if (watch_id != 0 && stream.watchers.contains(watch_id)) {
     refuse_create(stream, api::kWatchDuplicateId);
     return;
   }
-  if (request.start_revision() < 0) {
+  if (spec.start_revision < 0) {
     refuse_create(stream, api::text_of(api::Refusal::compacted).text);
-    return;
-  }
-  mvcc::WatchSpec spec = spec_of(request);
-  if (mvcc::empty_range(spec.key, spec.range_end)) {
-    refuse_create(stream, api::kWatchEmptyRange);
     return;
   }
   if (watch_id == 0) {
