@@ -154,7 +154,8 @@ void WatchStreams::tick(Instant now) {
 
 bool WatchStreams::all_caught_up(const Stream& stream) const {
   return std::all_of(stream.watchers.begin(), stream.watchers.end(), [this](const auto& entry) {
-    return hub_.progress_revision(entry.second).has_value();
+    const bool ended = hub_.spec(entry.second) == nullptr;  // its revision was compacted
+    return ended || hub_.progress_revision(entry.second).has_value();
   });
 }
 
@@ -223,7 +224,7 @@ void WatchStreams::collect_watcher(StreamId id, Stream& stream, mvcc::WatcherId 
     response.set_canceled(true);
     response.set_compact_revision(delivery.compact_revision);
     send(id, stream, header, std::move(response), out);
-    remove(stream, watch_id);
+    // As with etcd its id stays taken until the client, too, cancels it, which is confirmed.
   } else if (delivery.more) {
     stream.ready.push_back(watcher_id);
   }

@@ -59,7 +59,7 @@ class WatchStreams {
   // A stream yielded and wants collect() to be called again, soon.
   bool has_more() const { return !active_.empty(); }
 
-  std::size_t watcher_count() const { return watchers_.size(); }
+  std::size_t watcher_count() const { return hub_.size(); }
 
  private:
   struct Watcher {
