@@ -16,7 +16,9 @@ void append_events(const WatchPiece& piece, const WatchSpec& spec, const Store& 
   for (const std::uint32_t i : piece.selected) {
     mvccpb::Event& event = *response.add_events();
     event = piece.events->events[i];
-    if (!spec.prev_kv) continue;
+    // Also when the same revision has deleted the key just before, a creation has none.
+    const bool creates = event.kv().create_revision() == event.kv().mod_revision();
+    if (!spec.prev_kv || creates) continue;
     auto previous = store.value_before(event.kv().key(), piece.events->revision);
     if (previous) event.mutable_prev_kv()->Swap(&*previous);
   }

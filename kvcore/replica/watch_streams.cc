@@ -205,14 +205,15 @@ void WatchStreams::collect_watcher(StreamId id, Stream& stream, mvcc::WatcherId 
   if (watcher == watchers_.end()) return;  // cancelled since it was announced
   const std::int64_t watch_id = watcher->second.watch_id;
   const mvcc::WatchSpec* spec = hub_.spec(watcher_id);
-  const bool with_prev_kv = spec != nullptr && spec->prev_kv;
-  const bool fragment = spec != nullptr && spec->fragment;
+  if (spec == nullptr) return;
+  const bool fragment = spec->fragment;
+  // Ends the watcher, and `spec` with it, only when there are no pieces.
   const mvcc::WatchDelivery delivery = hub_.take(watcher_id, kRevisionsPerTake);
   if (!delivery.pieces.empty()) watcher->second.sent_since_tick = true;
 
   WatchResponse response;
   for (const mvcc::WatchPiece& piece : delivery.pieces) {
-    append_events(piece, with_prev_kv, response);
+    mvcc::append_events(piece, *spec, store_, response);
     if (delivery.caught_up_from_store && &piece != &delivery.pieces.back()) continue;
     response.set_watch_id(watch_id);
     response.mutable_header()->set_revision(delivery.caught_up_from_store ? delivery.store_revision
@@ -227,18 +228,6 @@ void WatchStreams::collect_watcher(StreamId id, Stream& stream, mvcc::WatcherId 
     // As with etcd its id stays taken until the client, too, cancels it, which is confirmed.
   } else if (delivery.more) {
     stream.ready.push_back(watcher_id);
-  }
-}
-
-void WatchStreams::append_events(const mvcc::WatchPiece& piece, bool with_prev_kv,
-                                 WatchResponse& response) const {
-  for (const std::uint32_t index : piece.selected) {
-    mvccpb::Event* event = response.add_events();
-    *event = piece.events->events[index];
-    if (!with_prev_kv) continue;
-    if (auto before = store_.value_before(event->kv().key(), event->kv().mod_revision())) {
-      event->mutable_prev_kv()->Swap(&*before);
-    }
   }
 }
 

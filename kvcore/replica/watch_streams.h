@@ -89,8 +89,6 @@ class WatchStreams {
   void send_events(StreamId id, Stream& stream, const HeaderBase& header,
                    etcdserverpb::WatchResponse response, bool fragment,
                    std::vector<WatchDelivery>& out);
-  void append_events(const mvcc::WatchPiece& piece, bool with_prev_kv,
-                     etcdserverpb::WatchResponse& response) const;
 
   const mvcc::Store& store_;
   const int window_;
