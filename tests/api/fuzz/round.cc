@@ -20,6 +20,9 @@ constexpr milliseconds kConclavedLimit{5000};
 // How long conclaved's stream must be silent where it cannot be asked whether it is done.
 constexpr milliseconds kQuiet{15};
 constexpr milliseconds kLateEvents{150};
+// A watch from the past on keys without history gives no sign of having caught up: a compaction
+// waits this long after it was created, or etcd may find its start compacted.
+constexpr milliseconds kEtcdCatchUp{400};
 
 const Renderer kRender;
 
@@ -125,6 +128,9 @@ void ServerPair::reopen(StreamPair& stream) {
 void ServerPair::ask(StreamPair& stream, const pb::WatchRequest& request) {
   stream.in_use = true;
   stream.future_start = std::max(stream.future_start, request.create_request().start_revision());
+  if (request.create_request().start_revision() != 0) {
+    last_old_watch_ = std::chrono::steady_clock::now();
+  }
   stream.conclaved.call->send(request);
   stream.etcd.call->send(request);
 }
@@ -178,6 +184,9 @@ std::optional<Difference> ServerPair::run(std::uint64_t seed, std::size_t count,
     if (!chosen.empty() && std::find(chosen.begin(), chosen.end(), i) == chosen.end()) continue;
     Random random(seed * 1'000'003 + i);
     const Step step = draw_step(random, state_);
+    if (std::holds_alternative<pb::CompactionRequest>(step)) {
+      std::this_thread::sleep_until(last_old_watch_ + kEtcdCatchUp);
+    }
     const Answers answers = carry_out(step);
     if (trace) std::printf("%4zu %s\n     %s\n", i, describe(step).c_str(), answers.etcd.c_str());
     if (answers.conclaved != answers.etcd) {

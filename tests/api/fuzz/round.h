@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -69,6 +70,7 @@ class ServerPair {
   Calls etcd_calls_{etcd_.channel()};
   std::array<StreamPair, kStreams> streams_;
   StoreState state_;
+  std::chrono::steady_clock::time_point last_old_watch_{};
 };
 
 }  // namespace conclave::test
