@@ -1,3 +1,5 @@
+#include <vector>
+
 #include "tests/api/api_fixture.h"
 
 namespace conclave::test {
@@ -52,6 +54,24 @@ TEST_P(LeaseTest, KeepAliveAnswersTheTtlAndZeroForUnknownOnes) {
   EXPECT_EQ(keep_alive("ID: 7"), "@0 id=7 ttl=100");
   EXPECT_EQ(keep_alive("ID: 8"), "@0 id=8 ttl=0");
   EXPECT_EQ(keep_alive("ID: 0"), "@0 id=0 ttl=0");
+}
+
+TEST_P(LeaseTest, AnUnknownLeaseDoesNotEndTheKeepAliveStream) {
+  grant("ID: 7 TTL: 100");
+  const auto stub = etcdserverpb::Lease::NewStub(server().channel());
+  grpc::ClientContext context;
+  const auto stream = stub->LeaseKeepAlive(&context);
+  std::vector<std::int64_t> ttls;
+  for (const std::int64_t id : {7, 8, 7}) {
+    etcdserverpb::LeaseKeepAliveRequest request;
+    etcdserverpb::LeaseKeepAliveResponse response;
+    request.set_id(id);
+    ASSERT_TRUE(stream->Write(request) && stream->Read(&response));
+    ttls.push_back(response.ttl());
+  }
+  EXPECT_EQ(ttls, (std::vector<std::int64_t>{100, 0, 100}));
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
 }
 
 TEST_P(LeaseTest, TimeToLive) {

@@ -160,6 +160,16 @@ TEST_P(TxnTest, OneRefusalAtItsTurnRefusesAll) {
   EXPECT_EQ(range("key: 'b'"), "@1 count=0");
 }
 
+TEST_P(TxnTest, OfSeveralRefusalsTheFirstPutsIsGiven) {
+  const std::string unknown_lease = "success { request_put { key: 'c' lease: 99 } } ";
+  const std::string both = "success { request_put { key: 'c' lease: 99 ignore_value: true } } ";
+  const std::string future = "success { request_range { key: 'a' revision: $9 } } ";
+  EXPECT_EQ(txn(future + unknown_lease), "NOT_FOUND etcdserver: requested lease not found");
+  EXPECT_EQ(txn(both), "INVALID_ARGUMENT etcdserver: key not found");
+  EXPECT_EQ(txn(future + "success { request_txn { " + unknown_lease + " } }"),
+            "NOT_FOUND etcdserver: requested lease not found");
+}
+
 // The branch that is not taken is not asked about the state.
 TEST_P(TxnTest, TheOtherBranchMayBeImpossible) {
   EXPECT_EQ(

@@ -164,6 +164,63 @@ TEST_P(WatchTest, ACompactedStartIsCreatedAndThenCancelled) {
   EXPECT_EQ(watch->next(), "#1 @3 [put a=2{c1 m2 v2}, put a=3{c1 m3 v3}]");
 }
 
+TEST_P(WatchTest, ACompactedOneKeepsItsIdUntilTheClientCancelsIt) {
+  put("key: 'a' value: '1'");
+  put("key: 'a' value: '2'");
+  compact("revision: $2");
+  auto watch = this->watch();
+  EXPECT_EQ(watch->create("key: 'a' start_revision: $1 watch_id: 4"), "#4 @2 created");
+  EXPECT_EQ(watch->next(), "#4 @- canceled compacted=2");
+  EXPECT_EQ(watch->create("key: 'a' watch_id: 4"),
+            "#-1 @2 created canceled \"mvcc: duplicate watch ID provided on the WatchStream\"");
+  EXPECT_EQ(watch->progress(), "#-1 @2");
+  watch->send("cancel_request { watch_id: 4 }");
+  EXPECT_EQ(watch->next(), "#4 @2 canceled");
+  EXPECT_EQ(watch->create("key: 'a' watch_id: 4"), "#4 @2 created");
+}
+
+TEST_P(WatchTest, AnEmptyRangeIsRefusedBeforeADuplicateId) {
+  auto watch = this->watch();
+  EXPECT_EQ(watch->create("key: 'a' watch_id: 4"), "#4 @0 created");
+  EXPECT_EQ(watch->create("key: 'b' range_end: 'a' watch_id: 4"),
+            "#-1 @0 created canceled \"mvcc: watcher range is empty\"");
+}
+
+// A delete with an open end meets no put in the check for duplicates.
+TEST_P(WatchTest, ACreationHasNoPreviousValueThoughItsRevisionDeletedTheKey) {
+  put("key: 'a' value: '1'");
+  auto watch = this->watch();
+  EXPECT_EQ(watch->create("key: 'a' prev_kv: true"), "#0 @1 created");
+  txn("success { request_delete_range { key: 'a' range_end: '\\0' } }"
+      "success { request_put { key: 'a' value: '2' } }");
+  EXPECT_EQ(watch->next(), "#0 @2 [delete a={m2} was a=1{c1 m1 v1}, put a=2{c2 m2 v1}]");
+}
+
+// However the past is cut into responses, it is whole, in order and goes over into the present.
+TEST_P(WatchTest, CatchesUpOverALongHistory) {
+  constexpr int kRevisions = 1500;
+  for (int i = 1; i <= kRevisions; ++i) {
+    put(i % 2 == 1 ? "key: 'a' value: 'odd'" : "key: 'b' value: 'even'");
+  }
+  WatchCall call(server().channel());
+  call.send(parse<etcdserverpb::WatchRequest>(
+      "create_request { key: 'a' range_end: 'c' start_revision: $1 }"));
+  int next = 1;
+  while (next <= kRevisions) {
+    const auto response = call.next();
+    ASSERT_TRUE(response) << "after revision " << next - 1;
+    for (const auto& event : response->events()) {
+      ASSERT_EQ(event.kv().mod_revision(), base() + next);
+      ++next;
+    }
+    ASSERT_GE(response->header().revision(), base() + next - 1);
+  }
+  put("key: 'a'");
+  const auto live = call.next();
+  ASSERT_TRUE(live);
+  EXPECT_EQ(live->events_size(), 1);
+}
+
 TEST_P(WatchTest, PrevKvThatIsCompactedIsLeftOut) {
   put("key: 'a' value: '1'");
   put("key: 'a' value: '2'");

@@ -54,6 +54,13 @@ TEST_P(PutTest, RefusesARequestThatIsTooLarge) {
   EXPECT_EQ(range("key: 'a'"), "@0 count=0");
 }
 
+// The text is the gRPC library's own.
+TEST_P(PutTest, RefusesAFrameThatIsTooLarge) {
+  const std::string refusal = put("key: 'a' value: '" + std::string(2'200'000, 'x') + "'");
+  EXPECT_EQ(refusal.substr(0, refusal.find(' ')), "RESOURCE_EXHAUSTED");
+  EXPECT_EQ(range("key: 'a'"), "@0 count=0");
+}
+
 TEST_P(DeleteTest, DeletesAKeyOrARange) {
   put("key: 'a' value: '1'");
   put("key: 'b' value: '2'");
