@@ -63,6 +63,8 @@ class ServerPair {
   // Empty if they agree.
   std::optional<Answers> compare_streams();
   void settle(StreamPair& stream) const;
+  // After the last step: what watches say late, and the hashes of the two stores.
+  std::optional<Difference> compare_ends(std::size_t step);
 
   ServerProcess conclaved_{ServerKind::conclaved};
   ServerProcess etcd_{ServerKind::etcd};

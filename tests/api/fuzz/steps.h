@@ -28,10 +28,11 @@ using Step = std::variant<
     etcdserverpb::LeaseRevokeRequest, etcdserverpb::LeaseKeepAliveRequest,
     etcdserverpb::LeaseTimeToLiveRequest, etcdserverpb::LeaseLeasesRequest, StreamStep, ReopenStep>;
 
-// What a drawn revision lies around.
+// What a step is drawn for: revisions lie around the store's.
 struct StoreState {
   std::int64_t current = 1;
   std::int64_t compacted = -1;
+  bool with_watches = true;
 };
 
 // A random step over a handful of keys, values and leases, so that steps meet each other; now and
