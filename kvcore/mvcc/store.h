@@ -161,6 +161,7 @@ class Store {
   class Transaction;
   using Branches =
       std::vector<bool>;  // of a transaction and those nested in it, in order of appearance
+  using OperationChecker = std::function<api::Reply<void>(const etcdserverpb::RequestOp&)>;
 
   api::Refusal fail(Error error) const;
   bool read_record(Revision revision, mvccpb::KeyValue& record) const;
@@ -171,11 +172,15 @@ class Store {
 
   bool holds(const etcdserverpb::Compare& compare) const;
   void choose_branches(const etcdserverpb::TxnRequest& request, Branches& branches) const;
-  api::Reply<void> check_put(const etcdserverpb::PutRequest& request,
-                             const LeaseChecker& leases) const;
+  static api::Reply<void> check_lease(const etcdserverpb::PutRequest& request,
+                                      const LeaseChecker& leases);
+  api::Reply<void> check_ignored(const etcdserverpb::PutRequest& request) const;
+  api::Reply<void> check_range(const etcdserverpb::RangeRequest& request) const;
   api::Reply<void> check_operations(const etcdserverpb::TxnRequest& request,
-                                    const LeaseChecker& leases, const Branches& branches,
-                                    std::size_t& next_branch) const;
+                                    const Branches& branches, std::size_t& next_branch,
+                                    const OperationChecker& check) const;
+  api::Reply<void> check_operations(const etcdserverpb::TxnRequest& request,
+                                    const LeaseChecker& leases, const Branches& branches) const;
 
   const Storage& storage_;
   KeyIndex index_;

@@ -172,7 +172,8 @@ api::Reply<Applied<Response>> Store::Transaction::finish(Response response) {
 }
 
 api::Reply<Applied<PutResponse>> Store::put(const PutRequest& request, const LeaseChecker& leases) {
-  if (auto checked = check_put(request, leases); !checked) return checked.error();
+  if (auto checked = check_lease(request, leases); !checked) return checked.error();
+  if (auto checked = check_ignored(request); !checked) return checked.error();
   Transaction transaction(*this, this);
   return transaction.finish(transaction.put(request));
 }
@@ -196,13 +197,12 @@ api::Reply<Applied<TxnResponse>> Store::txn(const TxnRequest& request, const Lea
   Branches branches;
   choose_branches(request, branches);
   if (failure_) return api::Refusal::corrupt;
-  std::size_t next_branch = 0;
-  if (auto checked = check_operations(request, leases, branches, next_branch); !checked) {
+  if (auto checked = check_operations(request, leases, branches); !checked) {
     return checked.error();
   }
   Transaction transaction(*this, this);
   TxnResponse response;
-  next_branch = 0;
+  std::size_t next_branch = 0;
   if (!transaction.run(request, branches, next_branch, response)) return api::Refusal::corrupt;
   response.mutable_header()->set_revision(transaction.now());
   return transaction.finish(std::move(response));
@@ -213,13 +213,12 @@ api::Reply<TxnResponse> Store::read_txn(const TxnRequest& request) const {
   choose_branches(request, branches);
   if (failure_) return api::Refusal::corrupt;
   const LeaseChecker no_leases = [](std::int64_t) { return false; };
-  std::size_t next_branch = 0;
-  if (auto checked = check_operations(request, no_leases, branches, next_branch); !checked) {
+  if (auto checked = check_operations(request, no_leases, branches); !checked) {
     return checked.error();
   }
   Transaction transaction(*this, nullptr);
   TxnResponse response;
-  next_branch = 0;
+  std::size_t next_branch = 0;
   if (!transaction.run(request, branches, next_branch, response)) return api::Refusal::corrupt;
   response.mutable_header()->set_revision(current_);
   return response;

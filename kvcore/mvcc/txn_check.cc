@@ -9,6 +9,7 @@ namespace {
 
 using etcdserverpb::Compare;
 using etcdserverpb::PutRequest;
+using etcdserverpb::RangeRequest;
 using etcdserverpb::RequestOp;
 using etcdserverpb::TxnRequest;
 
@@ -82,8 +83,12 @@ void Store::choose_branches(const TxnRequest& request, Branches& branches) const
   }
 }
 
-api::Reply<void> Store::check_put(const PutRequest& request, const LeaseChecker& leases) const {
+api::Reply<void> Store::check_lease(const PutRequest& request, const LeaseChecker& leases) {
   if (request.lease() != 0 && !leases(request.lease())) return api::Refusal::lease_not_found;
+  return {};
+}
+
+api::Reply<void> Store::check_ignored(const PutRequest& request) const {
   if ((request.ignore_value() || request.ignore_lease()) &&
       index_.find_live(request.key()) == nullptr) {
     return api::Refusal::key_not_found;
@@ -91,28 +96,45 @@ api::Reply<void> Store::check_put(const PutRequest& request, const LeaseChecker&
   return {};
 }
 
-api::Reply<void> Store::check_operations(const TxnRequest& request, const LeaseChecker& leases,
-                                         const Branches& branches, std::size_t& next_branch) const {
+api::Reply<void> Store::check_range(const RangeRequest& request) const {
+  if (request.revision() > current_) return api::Refusal::future_revision;
+  if (request.revision() != 0 && request.revision() < compacted_) return api::Refusal::compacted;
+  return {};
+}
+
+api::Reply<void> Store::check_operations(const TxnRequest& request, const Branches& branches,
+                                         std::size_t& next_branch,
+                                         const OperationChecker& check) const {
   const bool succeeded = branches[next_branch++];
   for (const RequestOp& operation : succeeded ? request.success() : request.failure()) {
-    api::Reply<void> checked;
-    switch (operation.request_case()) {
-      case RequestOp::kRequestPut:
-        checked = check_put(operation.request_put(), leases);
-        break;
-      case RequestOp::kRequestRange: {
-        const std::int64_t revision = operation.request_range().revision();
-        if (revision > current_) return api::Refusal::future_revision;
-        if (revision != 0 && revision < compacted_) return api::Refusal::compacted;
-        break;
-      }
-      case RequestOp::kRequestTxn:
-        checked = check_operations(operation.request_txn(), leases, branches, next_branch);
-        break;
-      default:
-        break;
-    }
+    const api::Reply<void> checked =
+        operation.has_request_txn()
+            ? check_operations(operation.request_txn(), branches, next_branch, check)
+            : check(operation);
     if (!checked) return checked;
+  }
+  return {};
+}
+
+// Which of several refusals a client is given is etcd's choice: those of all puts come before those
+// of ranges, and of a put, other than outside a transaction, that of an absent key before that of
+// an unknown lease.
+api::Reply<void> Store::check_operations(const TxnRequest& request, const LeaseChecker& leases,
+                                         const Branches& branches) const {
+  const OperationChecker check_put = [&](const RequestOp& operation) -> api::Reply<void> {
+    if (!operation.has_request_put()) return {};
+    if (auto checked = check_ignored(operation.request_put()); !checked) return checked;
+    return check_lease(operation.request_put(), leases);
+  };
+  const OperationChecker check_read = [this](const RequestOp& operation) -> api::Reply<void> {
+    if (!operation.has_request_range()) return {};
+    return check_range(operation.request_range());
+  };
+  for (const OperationChecker* check : {&check_put, &check_read}) {
+    std::size_t next_branch = 0;
+    if (auto checked = check_operations(request, branches, next_branch, *check); !checked) {
+      return checked;
+    }
   }
   return {};
 }

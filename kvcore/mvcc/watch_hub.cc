@@ -11,15 +11,28 @@ bool empty_range(std::string_view key, std::string_view range_end) {
   return KeyRange(key, range_end).is_empty();
 }
 
-void append_events(const WatchPiece& piece, const WatchSpec& spec, const Store& store,
-                   etcdserverpb::WatchResponse& response) {
+std::uint64_t append_events(const WatchPiece& piece, const WatchSpec& spec, const Store& store,
+                            etcdserverpb::WatchResponse& response, std::uint64_t bytes_max) {
+  constexpr std::uint64_t kOverheadBytes = 64;  // of the wire, beside keys and values
+  const auto bytes_of = [](const mvccpb::KeyValue& record) {
+    return record.key().size() + record.value().size() + kOverheadBytes;
+  };
+  std::uint64_t bytes = 0;
   for (const std::uint32_t i : piece.selected) {
     mvccpb::Event& event = *response.add_events();
     event = piece.events->events[i];
-    if (!spec.prev_kv) continue;
-    auto previous = store.value_before(event.kv().key(), piece.events->revision);
-    if (previous) event.mutable_prev_kv()->Swap(&*previous);
+    bytes += bytes_of(event.kv());
+    // Also when the same revision has deleted the key just before, a creation has none.
+    const bool creates = event.kv().create_revision() == event.kv().mod_revision();
+    if (spec.prev_kv && !creates) {
+      if (auto previous = store.value_before(event.kv().key(), piece.events->revision)) {
+        event.mutable_prev_kv()->Swap(&*previous);
+        bytes += bytes_of(event.prev_kv());
+      }
+    }
+    if (bytes > bytes_max) break;
   }
+  return bytes;
 }
 
 bool WatchSpec::wants(const mvccpb::Event& event) const {

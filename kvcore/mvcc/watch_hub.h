@@ -119,9 +119,11 @@ class WatchHub {
 };
 
 // Adds the piece's events to a response, with prev_kv where the watcher asked for it and the store
-// still has it: ask soon after take().
-void append_events(const WatchPiece& piece, const WatchSpec& spec, const Store& store,
-                   etcdserverpb::WatchResponse& response);
+// still has it: ask soon after take(). Returns about how many bytes it added; it stops above
+// `bytes_max`.
+std::uint64_t append_events(const WatchPiece& piece, const WatchSpec& spec, const Store& store,
+                            etcdserverpb::WatchResponse& response,
+                            std::uint64_t bytes_max = UINT64_MAX);
 
 // No key can be in it: `range_end` is not empty, not "\0", and not above `key`.
 bool empty_range(std::string_view key, std::string_view range_end);

@@ -20,7 +20,6 @@ constexpr std::uint64_t kCostOfTake = 256;
 constexpr std::uint64_t kCostOfCatchUp = kBytesPerCollect / 16;
 // The revisions of a catch-up travel together in responses of about this size.
 constexpr std::uint64_t kCatchUpResponseBytes = 1 << 20;
-constexpr std::uint64_t kEventOverheadBytes = 64;  // of the wire, beside keys and values
 constexpr std::string_view kResponseTooLarge =
     "the events of one revision make too large a response; watch with fragments";
 constexpr Duration kProgressInterval = std::chrono::minutes(10);
@@ -71,17 +70,18 @@ void WatchStreams::create(StreamId stream_id, WatchCreateRequest request) {
   Stream& stream = found->second;
   active_.push_back(stream_id);
   std::int64_t watch_id = request.watch_id();
+  mvcc::WatchSpec spec = spec_of(request);
+  // Where several refusals apply, the first is the one that etcd gives.
+  if (mvcc::empty_range(spec.key, spec.range_end)) {
+    refuse_create(stream, api::kWatchEmptyRange);
+    return;
+  }
   if (watch_id != 0 && stream.watchers.contains(watch_id)) {
     refuse_create(stream, api::kWatchDuplicateId);
     return;
   }
-  if (request.start_revision() < 0) {
+  if (spec.start_revision < 0) {
     refuse_create(stream, api::text_of(api::Refusal::compacted).text);
-    return;
-  }
-  mvcc::WatchSpec spec = spec_of(request);
-  if (mvcc::empty_range(spec.key, spec.range_end)) {
-    refuse_create(stream, api::kWatchEmptyRange);
     return;
   }
   if (watch_id == 0) {
@@ -173,7 +173,8 @@ void WatchStreams::tick(Instant now) {
 bool WatchStreams::all_caught_up(const Stream& stream) const {
   if (stream.taken_by != 0) return false;
   return std::all_of(stream.watchers.begin(), stream.watchers.end(), [this](const auto& entry) {
-    return hub_.progress_revision(entry.second).has_value();
+    const bool ended = hub_.spec(entry.second) == nullptr;  // its revision was compacted
+    return ended || hub_.progress_revision(entry.second).has_value();
   });
 }
 
@@ -247,7 +248,7 @@ void WatchStreams::send_taken(StreamId id, Stream& stream, const HeaderBase& hea
       const mvcc::WatchPiece& piece = taken.pieces[stream.next_piece++];
       response.mutable_header()->set_revision(taken.caught_up_from_store ? taken.store_revision
                                                                          : piece.events->revision);
-      bytes += append_events(piece, spec->prev_kv, bytes_max, response);
+      bytes += mvcc::append_events(piece, *spec, store_, response, bytes_max);
     } while (taken.caught_up_from_store && stream.next_piece < taken.pieces.size() &&
              bytes < std::min(kCatchUpResponseBytes, bytes_max));
     spent_bytes_ += bytes;
@@ -268,33 +269,11 @@ void WatchStreams::send_taken(StreamId id, Stream& stream, const HeaderBase& hea
     response.set_canceled(true);
     response.set_compact_revision(taken.compact_revision);
     send(id, stream, header, std::move(response), out);
-    return remove(stream, watch_id);
+    // As with etcd its id stays taken until the client, too, cancels it, which is confirmed.
   }
   if (taken.more) stream.ready.push_back(stream.taken_by);
   stream.taken_by = 0;
   stream.taken = {};
-}
-
-// Returns about how many bytes it added; it stops above `bytes_max`.
-std::uint64_t WatchStreams::append_events(const mvcc::WatchPiece& piece, bool with_prev_kv,
-                                          std::uint64_t bytes_max, WatchResponse& response) const {
-  const auto bytes_of = [](const mvccpb::KeyValue& record) {
-    return record.key().size() + record.value().size() + kEventOverheadBytes;
-  };
-  std::uint64_t bytes = 0;
-  for (const std::uint32_t index : piece.selected) {
-    mvccpb::Event* event = response.add_events();
-    *event = piece.events->events[index];
-    bytes += bytes_of(event->kv());
-    if (with_prev_kv) {
-      if (auto before = store_.value_before(event->kv().key(), event->kv().mod_revision())) {
-        event->mutable_prev_kv()->Swap(&*before);
-        bytes += bytes_of(event->prev_kv());
-      }
-    }
-    if (bytes > bytes_max) break;
-  }
-  return bytes;
 }
 
 // A response that is too large for some readers leaves in parts, if the watcher asked for that; all

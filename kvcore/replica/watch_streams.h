@@ -65,7 +65,7 @@ class WatchStreams {
   // A stream yielded and wants collect() to be called again, soon.
   bool has_more() const { return !active_.empty(); }
 
-  std::size_t watcher_count() const { return watchers_.size(); }
+  std::size_t watcher_count() const { return hub_.size(); }
 
  private:
   struct Watcher {
@@ -101,8 +101,6 @@ class WatchStreams {
   void send_events(StreamId id, Stream& stream, const HeaderBase& header,
                    etcdserverpb::WatchResponse response, bool fragment,
                    std::vector<WatchDelivery>& out);
-  std::uint64_t append_events(const mvcc::WatchPiece& piece, bool with_prev_kv,
-                              std::uint64_t bytes_max, etcdserverpb::WatchResponse& response) const;
 
   const mvcc::Store& store_;
   const int window_;

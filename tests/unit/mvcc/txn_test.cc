@@ -207,6 +207,22 @@ TEST_F(Txn, ARefusedOperationMeansThatNothingHappened) {
   EXPECT_EQ(store.range(range_request("x")).count(), 0);
 }
 
+// Clients see one refusal; which one is etcd's choice.
+TEST_F(Txn, OfSeveralRefusalsThatOfTheFirstPutIsGiven) {
+  auto keep_value = put_request("absent", "", 100);
+  keep_value.set_ignore_value(true);
+  EXPECT_EQ(store->txn(txn_request({}, {op(keep_value)}), leases).error(),
+            api::Refusal::key_not_found);
+  EXPECT_EQ(store->put(keep_value, leases).error(), api::Refusal::lease_not_found);
+  const auto future = op(range_request("a", "", 9));
+  const auto unknown_lease = op(put_request("b", "1", 100));
+  EXPECT_EQ(store->txn(txn_request({}, {future, unknown_lease}), leases).error(),
+            api::Refusal::lease_not_found);
+  EXPECT_EQ(
+      store->txn(txn_request({}, {future, op(txn_request({}, {unknown_lease}))}), leases).error(),
+      api::Refusal::lease_not_found);
+}
+
 TEST_F(Txn, ReadsWithoutALogEntry) {
   store.put("a", "1");
   auto reply = store->read_txn(

@@ -255,6 +255,26 @@ TEST_F(WatchHubTest, AppendsPreviousValuesOnRequest) {
   EXPECT_EQ(response.events(2).prev_kv().value(), "2");
 }
 
+TEST_F(WatchHubTest, ACreationHasNoPreviousValueThoughItsRevisionDeletedTheKey) {
+  WatchSpec spec;
+  spec.key = "a";
+  spec.prev_kv = true;
+  hub.add(1, spec);
+  put("a", "1");
+  auto applied = store->txn(txn_request({}, {op(delete_request("a")), op(put_request("a", "2"))}),
+                            StoreUnderTest::any_lease());
+  ASSERT_TRUE(applied);
+  hub.notify(applied->events);
+  etcdserverpb::WatchResponse response;
+  for (const WatchPiece& piece : hub.take(1, 10).pieces) {
+    append_events(piece, spec, *store, response);
+  }
+  ASSERT_EQ(response.events_size(), 3);
+  EXPECT_EQ(response.events(1).prev_kv().value(), "1");
+  EXPECT_EQ(response.events(2).kv().version(), 1);
+  EXPECT_FALSE(response.events(2).has_prev_kv());
+}
+
 TEST(EmptyRange, IsNoRangeToWatch) {
   EXPECT_TRUE(empty_range("b", "a"));
   EXPECT_TRUE(empty_range("b", "b"));

@@ -94,6 +94,47 @@ TEST_F(WatchStreamsTest, AnEmptyRangeIsCreatedAndCancelled) {
   EXPECT_EQ(responses[0]->cancel_reason(), "mvcc: watcher range is empty");
 }
 
+TEST_F(WatchStreamsTest, OfSeveralRefusalsTheEmptyRangeIsGiven) {
+  watch("a", 0, 2);
+  watch("b", -1, 2, "a");
+  watch("b", -1, 2);
+  const auto responses = read_all();
+  ASSERT_EQ(responses.size(), 3U);
+  EXPECT_EQ(responses[1]->cancel_reason(), "mvcc: watcher range is empty");
+  EXPECT_EQ(responses[2]->cancel_reason(), "mvcc: duplicate watch ID provided on the WatchStream");
+}
+
+TEST_F(WatchStreamsTest, ACompactedWatchKeepsItsIdUntilItIsCancelled) {
+  for (int i = 0; i < 5; ++i) put("a", "x");
+  etcdserverpb::CompactionRequest compact;
+  compact.set_revision(5);
+  ASSERT_TRUE(store_.compact(compact));
+  watch("a", 2, 7);
+  ASSERT_EQ(read_all().size(), 2U);
+  watch("a", 0, 7);
+  streams_.cancel(kStream, 7);
+  watch("a", 0, 7);
+  const auto responses = read_all();
+  ASSERT_EQ(responses.size(), 3U);
+  EXPECT_EQ(responses[0]->cancel_reason(), "mvcc: duplicate watch ID provided on the WatchStream");
+  EXPECT_TRUE(responses[1]->canceled());
+  EXPECT_EQ(responses[1]->watch_id(), 7);
+  EXPECT_EQ(responses[1]->compact_revision(), 0);
+  EXPECT_TRUE(responses[2]->created());
+  EXPECT_FALSE(responses[2]->canceled());
+}
+
+TEST_F(WatchStreamsTest, ACompactedWatchDoesNotHoldUpProgress) {
+  for (int i = 0; i < 5; ++i) put("a", "x");
+  etcdserverpb::CompactionRequest compact;
+  compact.set_revision(5);
+  ASSERT_TRUE(store_.compact(compact));
+  watch("a", 2);
+  ASSERT_EQ(read_all().size(), 2U);
+  streams_.request_progress(kStream);
+  ASSERT_EQ(read_all().size(), 1U);
+}
+
 TEST_F(WatchStreamsTest, ACompactedStartIsCreatedAndThenCancelled) {
   for (int i = 0; i < 5; ++i) put("a", "x");
   etcdserverpb::CompactionRequest compact;

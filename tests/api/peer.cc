@@ -1,0 +1,186 @@
+#include "tests/api/peer.h"
+
+#include <utility>
+
+#include "conclave/base/check.h"
+
+#include "tests/support/etcd_cluster.h"
+
+namespace conclave::test {
+namespace {
+
+namespace pb = etcdserverpb;
+
+constexpr std::chrono::seconds kCallLimit{30};
+constexpr const char* kEveryKey = "\0";
+
+std::unique_ptr<grpc::ClientContext> context() {
+  auto context = std::make_unique<grpc::ClientContext>();
+  context->set_deadline(std::chrono::system_clock::now() + kCallLimit);
+  // A connection makes progress only while a call waits for it.
+  context->set_wait_for_ready(true);
+  return context;
+}
+
+}  // namespace
+
+std::string_view name_of(ServerKind kind) {
+  return kind == ServerKind::conclaved ? "conclaved" : "etcd";
+}
+
+std::string program_of(ServerKind kind) {
+  if (kind == ServerKind::etcd) return etcd_binary(CONCLAVE_PEERS_DIR);
+  return CONCLAVE_BIN_DIR "/conclaved";
+}
+
+ServerProcess::ServerProcess(ServerKind kind)
+    : kind_(kind),
+      process_(std::make_unique<Process>(command(), std::filesystem::path(dir_.path()) / "log")) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 20);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 100);
+  channel_ = grpc::CreateCustomChannel("127.0.0.1:" + std::to_string(port_),
+                                       grpc::InsecureChannelCredentials(), arguments);
+  Calls calls(channel_);
+  grpc::Status status;
+  const bool serves = wait_until([&] {
+    pb::RangeRequest request;
+    pb::RangeResponse response;
+    request.set_key("any");
+    status = calls.call(request, response);
+    return process_->poll() || status.ok();
+  });
+  CONCLAVE_CHECK(serves && !process_->poll(),
+                 "the server does not serve: " + status.error_message() + "\n" + output());
+}
+
+std::vector<std::string> ServerProcess::command() const {
+  const std::string client_url = "http://127.0.0.1:" + std::to_string(port_);
+  const std::string peer_url = "http://127.0.0.1:" + std::to_string(peer_port_);
+  std::vector<std::string> arguments{program_of(kind_), "--data-dir=" + dir_.path() + "/data",
+                                     "--listen-client-urls=" + client_url,
+                                     "--advertise-client-urls=" + client_url,
+                                     "--election-timeout=500"};
+  if (kind_ == ServerKind::conclaved) {
+    arguments.insert(arguments.end(), {"--auto-compaction-retention=0", "--log-level=warn"});
+  } else {
+    arguments.insert(arguments.end(),
+                     {"--listen-peer-urls=" + peer_url, "--initial-advertise-peer-urls=" + peer_url,
+                      "--initial-cluster=default=" + peer_url});
+  }
+  return arguments;
+}
+
+Calls::Calls(const std::shared_ptr<grpc::Channel>& channel)
+    : kv_(pb::KV::NewStub(channel)),
+      lease_(pb::Lease::NewStub(channel)),
+      maintenance_(pb::Maintenance::NewStub(channel)) {}
+
+grpc::Status Calls::call(const pb::RangeRequest& request, pb::RangeResponse& response) {
+  return kv_->Range(context().get(), request, &response);
+}
+grpc::Status Calls::call(const pb::PutRequest& request, pb::PutResponse& response) {
+  return kv_->Put(context().get(), request, &response);
+}
+grpc::Status Calls::call(const pb::DeleteRangeRequest& request, pb::DeleteRangeResponse& response) {
+  return kv_->DeleteRange(context().get(), request, &response);
+}
+grpc::Status Calls::call(const pb::TxnRequest& request, pb::TxnResponse& response) {
+  return kv_->Txn(context().get(), request, &response);
+}
+grpc::Status Calls::call(const pb::CompactionRequest& request, pb::CompactionResponse& response) {
+  return kv_->Compact(context().get(), request, &response);
+}
+grpc::Status Calls::call(const pb::LeaseGrantRequest& request, pb::LeaseGrantResponse& response) {
+  return lease_->LeaseGrant(context().get(), request, &response);
+}
+grpc::Status Calls::call(const pb::LeaseRevokeRequest& request, pb::LeaseRevokeResponse& response) {
+  return lease_->LeaseRevoke(context().get(), request, &response);
+}
+grpc::Status Calls::call(const pb::LeaseKeepAliveRequest& request,
+                         pb::LeaseKeepAliveResponse& response) {
+  const auto call = context();
+  const auto stream = lease_->LeaseKeepAlive(call.get());
+  stream->Write(request);
+  const bool answered = stream->Read(&response);
+  stream->WritesDone();
+  const grpc::Status status = stream->Finish();
+  if (status.ok() && !answered) return {grpc::StatusCode::UNKNOWN, "no renewal came"};
+  return status;
+}
+grpc::Status Calls::call(const pb::LeaseTimeToLiveRequest& request,
+                         pb::LeaseTimeToLiveResponse& response) {
+  return lease_->LeaseTimeToLive(context().get(), request, &response);
+}
+grpc::Status Calls::call(const pb::LeaseLeasesRequest& request, pb::LeaseLeasesResponse& response) {
+  return lease_->LeaseLeases(context().get(), request, &response);
+}
+grpc::Status Calls::call(const pb::HashKVRequest& request, pb::HashKVResponse& response) {
+  return maintenance_->HashKV(context().get(), request, &response);
+}
+
+std::int64_t Calls::wipe() {
+  pb::LeaseLeasesResponse leases;
+  CONCLAVE_CHECK(call(pb::LeaseLeasesRequest{}, leases).ok(), "the leases cannot be listed");
+  for (const pb::LeaseStatus& lease : leases.leases()) {
+    pb::LeaseRevokeRequest revoke;
+    pb::LeaseRevokeResponse revoked;
+    revoke.set_id(lease.id());
+    call(revoke, revoked);  // it may have expired since
+  }
+  pb::DeleteRangeRequest request;
+  pb::DeleteRangeResponse response;
+  request.set_key(std::string(kEveryKey, 1));
+  request.set_range_end(std::string(kEveryKey, 1));
+  CONCLAVE_CHECK(call(request, response).ok(), "the keys cannot be deleted");
+  return response.header().revision();
+}
+
+WatchCall::WatchCall(const std::shared_ptr<grpc::Channel>& channel)
+    : stub_(pb::Watch::NewStub(channel)),
+      stream_(stub_->Watch(&context_)),
+      reader_([this] { read(); }) {}
+
+WatchCall::~WatchCall() {
+  context_.TryCancel();
+  if (reader_.joinable()) reader_.join();
+}
+
+void WatchCall::send(const pb::WatchRequest& request) {
+  stream_->Write(request);
+}
+
+grpc::Status WatchCall::cancel() {
+  context_.TryCancel();
+  reader_.join();
+  return status_;
+}
+
+void WatchCall::read() {
+  pb::WatchResponse response;
+  while (stream_->Read(&response)) {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(response);
+    came_.notify_all();
+  }
+  const grpc::Status status = stream_->Finish();
+  const std::lock_guard lock(mutex_);
+  status_ = status;
+  ended_ = true;
+  came_.notify_all();
+}
+
+std::optional<pb::WatchResponse> WatchCall::next(std::chrono::milliseconds limit) {
+  std::unique_lock lock(mutex_);
+  came_.wait_for(lock, limit, [this] { return ended_ || !waiting_.empty(); });
+  if (waiting_.empty()) return std::nullopt;
+  pb::WatchResponse response = std::move(waiting_.front());
+  waiting_.pop_front();
+  return response;
+}
+
+}  // namespace conclave::test
