@@ -91,8 +91,10 @@ class ApiTest : public ::testing::TestWithParam<ServerKind> {
                            [](const auto& info) { return std::string(name_of(info.param)); })
 
 // The same for a fixture that adds nothing.
+// A class name takes no parentheses. NOLINTBEGIN(bugprone-macro-parentheses)
 #define CONCLAVE_API_SUITE(Suite)                    \
   class Suite : public ::conclave::test::ApiTest {}; \
   CONCLAVE_ON_BOTH_SERVERS(Suite)
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace conclave::test

@@ -108,7 +108,7 @@ grpc::Status Calls::call(const pb::LeaseKeepAliveRequest& request,
   stream->Write(request);
   const bool answered = stream->Read(&response);
   stream->WritesDone();
-  const grpc::Status status = stream->Finish();
+  grpc::Status status = stream->Finish();
   if (status.ok() && !answered) return {grpc::StatusCode::UNKNOWN, "no renewal came"};
   return status;
 }
