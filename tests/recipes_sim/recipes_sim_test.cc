@@ -6,7 +6,6 @@
 
 #include "tests/recipes_sim/lock_simulation.h"
 
-// CONCLAVE_SIM_SEED=n runs that seed alone; CONCLAVE_SIM_SEEDS=n runs the seeds 1 to n.
 // A simulated crash leaves the objects of a process as they were, holding on to each other; what a
 // real crash gives back to the system is no leak.
 extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-identifier)
@@ -16,6 +15,7 @@ extern "C" const char* __asan_default_options() {  // NOLINT(bugprone-reserved-i
 namespace conclave::sim {
 namespace {
 
+// CONCLAVE_SIM_SEED=n runs that seed alone; CONCLAVE_SIM_SEEDS=n runs the seeds 1 to n.
 std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
   const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before any thread
   return value == nullptr ? otherwise : std::stoull(value);
