@@ -219,11 +219,16 @@ Result<void> Log::prepare_next_segment() {
 }
 
 Result<void> Log::release(raft::Index index) {
+  const auto is_releasable = [&](const Segment& segment) {
+    return segment.id < file_segment_ && segment.max_index <= index;
+  };
+  if (failed_) return *failed_;
+  if (!is_releasable(segments_.front())) return {};
   // What waits may drop entries of older segments, which are needed until it is on disk.
   if (Result<raft::Index> synced = sync(); !synced) return synced.error();
   // One that has a later segment on disk, whose header is synced, is not needed to find the log's
   // end.
-  while (segments_.front().id < file_segment_ && segments_.front().max_index <= index) {
+  while (is_releasable(segments_.front())) {
     if (Result<void> recycled = recycle(segments_.front()); !recycled) {
       return fail(recycled.error());
     }
