@@ -127,7 +127,7 @@ Result<void> Workload::step() {
   const raft::Index commit = states_.front().hard_state.commit;
   released_ = std::max(released_, commit - random_.below(std::min<raft::Index>(commit, 3) + 1));
   if (Result<void> released = log_->release(released_); !released) return released;
-  states_.erase(states_.begin(), states_.end() - 1);
+  if (log_->pending_bytes() == 0) states_.erase(states_.begin(), states_.end() - 1);
   return {};
 }
 
