@@ -19,7 +19,7 @@ constexpr std::uint64_t kBytesPerCollect = 4 << 20;
 constexpr std::uint64_t kCostOfTake = 256;
 constexpr std::uint64_t kCostOfCatchUp = kBytesPerCollect / 16;
 // The revisions of a catch-up travel together in responses of about this size.
-constexpr std::uint64_t kCatchUpResponseBytes = 1 << 20;
+constexpr std::uint64_t kCatchUpResponseBytes = 2 << 20;
 constexpr std::string_view kResponseTooLarge =
     "the events of one revision make too large a response; watch with fragments";
 constexpr Duration kProgressInterval = std::chrono::minutes(10);

@@ -22,10 +22,10 @@ class FullDiskTest : public ConclavedTest {
 };
 
 TEST_F(FullDiskTest, StopsCleanlyAndLosesNothingAcknowledged) {
-  if (geteuid() != 0) GTEST_SKIP() << "mounting a small disk takes root";
   // In this process alone: nobody else sees the mount, and it goes with the process.
-  ASSERT_EQ(unshare(CLONE_NEWNS), 0);
-  ASSERT_EQ(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  if (unshare(CLONE_NEWNS) != 0) GTEST_SKIP() << "may not mount a small disk: " << strerror(errno);
+  // In a changed root "/" is no mount point, and there is nobody to hide from.
+  ASSERT_TRUE(mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 || errno == EINVAL);
   std::filesystem::create_directory(disk());
   mount_disk("size=6m", 0);
 
