@@ -13,6 +13,11 @@ int fail(const Error& error) {
   return static_cast<int>(status_of(error.code));
 }
 
+Error of_store(Error error) {
+  if (error.code == Errc::invalid_argument) error.code = Errc::refused;
+  return error;
+}
+
 int print(const Result<std::string>& text) {
   if (!text) return fail(text.error());
   if (std::fwrite(text->data(), 1, text->size(), stdout) != text->size() ||
