@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <memory>
 #include <system_error>
 
 #include <poll.h>
@@ -15,7 +14,6 @@
 #include <unistd.h>
 
 #include "conclave/cli/exit_status.h"
-#include "conclave/cli/verbs/queue_text.h"
 
 namespace conclave::cli {
 namespace {
@@ -50,30 +48,6 @@ Result<std::chrono::seconds> ttl_of(const Arguments& arguments) {
   const auto ttl = std::chrono::ceil<std::chrono::seconds>(arguments.duration("ttl"));
   if (ttl.count() >= 1) return ttl;
   return Error{Errc::invalid_argument, "--ttl is at least 1 s"};
-}
-
-AcquireOptions acquire_options(const Arguments& arguments, const std::string& name,
-                               std::stop_token stop) {
-  AcquireOptions options;
-  options.stop = std::move(stop);
-  if (arguments.has("timeout")) {
-    options.deadline = BootClock::now() + arguments.duration("timeout");
-  }
-  struct Said {
-    int position = 0;
-    std::string holder_key;
-    Instant at{};
-  };
-  options.on_wait = [name, said = std::make_shared<Said>()](const WaitStatus& status) {
-    const std::string holder_key = status.holder ? status.holder->key : "";
-    const Instant now = BootClock::now();
-    const bool news = status.position != said->position || holder_key != said->holder_key ||
-                      now - said->at >= std::chrono::minutes(1);
-    if (!news) return;
-    *said = {status.position, holder_key, now};
-    std::fprintf(stderr, "%s\n", waiting_text(name, status).c_str());
-  };
-  return options;
 }
 
 int wait_failed(const Error& error, const std::string& what) {
