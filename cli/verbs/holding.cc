@@ -38,6 +38,9 @@ class LostEvent {
   std::stop_callback<Raise> callback_;
 };
 
+// Far above any sensible use, and far below where times of the store or of this machine overflow.
+constexpr std::chrono::hours kLongestTtl(8760);
+
 void say(const std::string& text) {
   std::fprintf(stderr, "conclave: %s\n", text.c_str());
 }
@@ -46,8 +49,9 @@ void say(const std::string& text) {
 
 Result<std::chrono::seconds> ttl_of(const Arguments& arguments) {
   const auto ttl = std::chrono::ceil<std::chrono::seconds>(arguments.duration("ttl"));
-  if (ttl.count() >= 1) return ttl;
-  return Error{Errc::invalid_argument, "--ttl is at least 1 s"};
+  if (ttl.count() < 1) return Error{Errc::invalid_argument, "--ttl is at least 1 s"};
+  if (ttl > kLongestTtl) return Error{Errc::invalid_argument, "--ttl is at most 8760h (a year)"};
+  return ttl;
 }
 
 int wait_failed(const Error& error, const std::string& what) {

@@ -26,7 +26,8 @@ struct Holding {
   std::vector<std::pair<std::string, std::string>> environment;  // for the command
 };
 
-// The session's lease time, from --ttl. Errc::invalid_argument: less than a second.
+// The session's lease time, from --ttl. Errc::invalid_argument: less than a second, or more
+// than a year.
 Result<std::chrono::seconds> ttl_of(const Arguments& arguments);
 
 // Says on stderr why a wait failed, and returns the exit status for it.

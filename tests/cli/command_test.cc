@@ -300,6 +300,10 @@ TEST_F(CommandTest, FailuresHaveTheirStatuses) {
       122);
   EXPECT_EQ(run({"lease", "revoke", "7"}).status, 1);
   EXPECT_EQ(run({"lease", "grant", "99999999999"}).status, 1);
+  const Ended long_ttl = run({"lock", name_, "--ttl", "99999999999", "--", "true"});
+  EXPECT_EQ(long_ttl.status, 123);
+  EXPECT_THAT(long_ttl.output, HasSubstr("--ttl is at most"));
+  EXPECT_EQ(run({"txn"}).status, 123);
   EXPECT_EQ(run({"lock", "--help"}).status, 0);
 }
 
