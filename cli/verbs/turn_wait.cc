@@ -10,6 +10,8 @@
 namespace conclave::cli {
 namespace {
 
+// How long the end of a wait may take to give the lease back: it runs out by itself, too.
+constexpr auto kCloseTimeout = std::chrono::seconds(1);
 // Between two sessions, so that a store that ends each at once is not asked without a pause.
 constexpr auto kPause = std::chrono::milliseconds(100);
 
@@ -41,7 +43,8 @@ bool TurnWait::over() const {
 Result<Session> TurnWait::open(Client& client) {
   bool told_away = false;
   for (;;) {
-    SessionOptions options{.ttl = ttl_, .open_timeout = command_timeout_};
+    SessionOptions options{
+        .ttl = ttl_, .open_timeout = command_timeout_, .close_timeout = kCloseTimeout};
     if (deadline_ && !only_once()) {
       const auto left = std::chrono::ceil<std::chrono::milliseconds>(*deadline_ - BootClock::now());
       options.open_timeout = std::clamp(left, std::chrono::milliseconds(1), options.open_timeout);

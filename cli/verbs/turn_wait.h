@@ -24,6 +24,7 @@ struct Won {
 // or this process was away for too long is followed by another, at the end of the queue. Says on
 // stderr what it waits for.
 //
+// A wait that is over takes up to 1.5 s more to leave the queue of a store that does not answer.
 // Only what has never reached the store gives up by itself, after --command-timeout.
 class TurnWait {
  public:
