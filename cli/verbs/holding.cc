@@ -72,6 +72,7 @@ CommandEnd run_while_held(GuardedCommand& command, const Holding& holding, Durat
       std::chrono::duration_cast<std::chrono::milliseconds>(ttl / 20),
       std::chrono::milliseconds(50), std::chrono::milliseconds(500));
   command.start(ttl, holding.valid_until(), holding.environment);
+  const pid_t own_group = ::getpgrp();
   bool told_lost = false;
   for (;;) {
     if (auto end = command.poll_end()) return *end;
@@ -81,6 +82,8 @@ CommandEnd run_while_held(GuardedCommand& command, const Holding& holding, Durat
     } else {
       command.extend(holding.valid_until());
     }
+    // `fg` gives the terminal to our group, and a job that was not stopped hears no SIGCONT of it.
+    if (::tcgetpgrp(STDIN_FILENO) == own_group) command.pass_foreground();
     while (const auto signal = signals.next()) {
       if (*signal == SIGCONT) {
         command.pass_foreground();
