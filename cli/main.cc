@@ -32,8 +32,9 @@ int main(int argc, char** argv) {
   const auto arguments = parse_arguments(words, all_verbs(), variable);
   if (!arguments) return fail(arguments.error());
   if (arguments->help || words.empty()) {
-    const std::string text =
-        arguments->verb == nullptr ? help_text(all_verbs()) : help_text(*arguments->verb);
+    const std::string text = arguments->verb != nullptr  ? help_text(*arguments->verb)
+                             : !arguments->group.empty() ? help_text(all_verbs(), arguments->group)
+                                                         : help_text(all_verbs());
     std::fputs(text.c_str(), words.empty() ? stderr : stdout);
     return static_cast<int>(words.empty() ? ExitStatus::usage : ExitStatus::success);
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "conclave/api/errors.h"
 #include "conclave/api/rpc.pb.h"
 
 namespace conclave::client {
@@ -26,9 +27,15 @@ constexpr std::string_view kAuthenticate = "/etcdserverpb.Auth/Authenticate";
 constexpr std::string_view kAuthenticationOff = "authentication is not enabled";
 
 // The store's own text as it stands; a transport's text with the endpoint it speaks of.
-std::string describe(const CallStatus& status, const std::string& endpoint) {
+std::string describe(const CallStatus& status, const std::string& endpoint,
+                     const std::string& method) {
   if (status.message.starts_with("etcdserver: ")) return status.message;
-  return endpoint + ": " + (status.message.empty() ? "no answer" : status.message);
+  if (!status.message.empty()) return endpoint + ": " + status.message;
+  // The code then says all there is to say.
+  if (status.code == static_cast<int>(api::StatusCode::unimplemented)) {
+    return endpoint + ": the server does not implement " + method;
+  }
+  return endpoint + ": no answer";
 }
 
 }  // namespace
@@ -110,7 +117,7 @@ void Caller::answered(CallId id, std::size_t attempt, const CallStatus& status,
   Call& call = found->second;
   call.in_flight = false;
   const Verdict verdict = judge(status);
-  Error error{verdict.code, describe(status, endpoints_->name(call.endpoint))};
+  Error error{verdict.code, describe(status, endpoints_->name(call.endpoint), call.request.method)};
   switch (verdict.fate) {
     case Fate::succeeded:
       return finish(id, std::string(reply));

@@ -59,6 +59,18 @@ std::string flag_lines(std::span<const Flag> flags) {
   return lines;
 }
 
+std::string verb_lines(std::span<const Verb> verbs, std::string_view group) {
+  std::string lines;
+  for (const Verb& verb : verbs) {
+    const bool wanted = group.empty() || verb.name.starts_with(std::string(group) + " ");
+    if (!wanted) continue;
+    std::string line = "  " + std::string(verb.name);
+    line.resize(std::max<std::size_t>(line.size() + 2, 22), ' ');
+    lines += line + std::string(verb.summary) + "\n";
+  }
+  return lines;
+}
+
 }  // namespace
 
 std::span<const Flag> global_flags() {
@@ -69,11 +81,7 @@ std::string help_text(std::span<const Verb> verbs) {
   std::string text =
       "conclave: locks, leader election and the keys of any etcd v3 store\n\n"
       "Usage: conclave COMMAND [ARGUMENTS] [FLAGS]\n\nCommands:\n";
-  for (const Verb& verb : verbs) {
-    std::string line = "  " + std::string(verb.name);
-    line.resize(std::max<std::size_t>(line.size() + 2, 22), ' ');
-    text += line + std::string(verb.summary) + "\n";
-  }
+  text += verb_lines(verbs, {});
   text += "\nFlags of every command (each also as CONCLAVE_<NAME>, as in CONCLAVE_ENDPOINTS):\n";
   text += flag_lines(global_flags());
   text += "\nExit status:\n" + exit_status_help();
@@ -81,8 +89,16 @@ std::string help_text(std::span<const Verb> verbs) {
       "\nExamples:\n"
       "  conclave lock deploy -- ./deploy.sh\n"
       "  conclave --endpoints 10.0.0.1:2379,10.0.0.2:2379 get --prefix config/\n\n"
-      "conclave COMMAND --help says more about one command.\n";
+      "conclave COMMAND --help says more about one command; conclave --version names the "
+      "version.\n";
   return text;
+}
+
+std::string help_text(std::span<const Verb> verbs, std::string_view group) {
+  const std::string name(group);
+  return "Usage: conclave " + name + " COMMAND [ARGUMENTS] [FLAGS]\n\nCommands:\n" +
+         verb_lines(verbs, group) + "\nconclave " + name +
+         " COMMAND --help says more about one command.\n";
 }
 
 std::string help_text(const Verb& verb) {

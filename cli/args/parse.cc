@@ -107,7 +107,10 @@ class Parser {
 
   Result<void> find_verb() {
     const std::size_t first = next_plain_word(words_, 0);
-    if (first == words_.size()) return {};
+    if (first == words_.size()) {
+      find_version();
+      return {};
+    }
     const std::size_t second = next_plain_word(words_, first + 1);
     bool group = false;
     for (const Verb& verb : verbs_) {
@@ -135,15 +138,22 @@ class Parser {
     const bool asks_help = std::any_of(words_.begin(), words_.end(), [](const std::string& word) {
       return word == "--help" || word == "-h";
     });
-    if (asks_help) return Result<void>(erase_group());
+    if (asks_help) {
+      arguments_.group = words_[first];
+      words_ = {"--help"};
+      return {};
+    }
     const std::string found = second < words_.size() ? quoted(words_[second]) : "nothing";
     return wrong("conclave " + words_[first] + " takes one of " + known + ", not " + found);
   }
 
-  // `conclave lease --help` is answered with the whole help.
-  Result<void> erase_group() {
-    words_ = {"--help"};
-    return {};
+  // `conclave --version` is the verb of that name.
+  void find_version() {
+    const auto word = std::find(words_.begin(), words_.end(), "--version");
+    const auto verb = std::ranges::find(verbs_, "version", &Verb::name);
+    if (word == words_.end() || verb == verbs_.end()) return;
+    words_.erase(word);
+    arguments_.verb = &*verb;
   }
 
   void collect_flags() {

@@ -28,6 +28,7 @@ class Arguments {
 
   const Verb* verb = nullptr;  // null: none was named
   bool help = false;
+  std::string group{};  // with help: "lease", whose verbs are asked for
   std::vector<std::string> operands;
   std::vector<std::string> command;
 
@@ -55,8 +56,9 @@ std::optional<std::int64_t> parse_number(std::string_view text);
 // A lease as etcdctl writes it: hexadecimal.
 std::optional<std::int64_t> parse_lease(std::string_view text);
 
-// The text of --help, for everything or for one verb.
+// The text of --help, for everything, for the verbs of one group ("lease") or for one verb.
 std::string help_text(std::span<const Verb> verbs);
+std::string help_text(std::span<const Verb> verbs, std::string_view group);
 std::string help_text(const Verb& verb);
 
 }  // namespace conclave::cli

@@ -224,7 +224,11 @@ Result<TxnRequest> read_txn(std::istream& input, std::ostream* prompts) {
   const auto prompt = [&](std::string_view text) {
     if (prompts != nullptr) *prompts << text << "\n" << std::flush;
   };
-  const auto next = [&] { return std::getline(input, line) && !trimmed(line).empty(); };
+  bool complete = true;
+  const auto next = [&] {
+    if (!std::getline(input, line)) complete = false;
+    return complete && !trimmed(line).empty();
+  };
   prompt("compares:");
   while (next()) {
     auto compare = parse_compare(trimmed(line));
@@ -242,6 +246,12 @@ Result<TxnRequest> read_txn(std::istream& input, std::ostream* prompts) {
     auto operation = parse_operation(trimmed(line));
     if (!operation) return operation.error();
     *request.add_failure() = std::move(*operation);
+  }
+  // Half a script is not what was meant, and may be without the conditions that come with it.
+  if (!complete) {
+    return Error{Errc::invalid_argument,
+                 "the input ends too soon: compares, operations if they hold and operations if not "
+                 "each end with an empty line"};
   }
   return request;
 }

@@ -24,9 +24,9 @@ Result<etcdserverpb::Compare> parse_compare(std::string_view line);
 // name.
 Result<etcdserverpb::RequestOp> parse_operation(std::string_view line);
 
-// Compares, an empty line, operations if they hold, an empty line, operations if not, an empty line
-// or the end. With `prompts`, says on it what is to come next. Errc::invalid_argument names the
-// line.
+// Compares, an empty line, operations if they hold, an empty line, operations if not, an empty
+// line. With `prompts`, says on it what is to come next. Errc::invalid_argument names the line that
+// is wrong, or says that the input ends before the last empty line.
 Result<etcdserverpb::TxnRequest> read_txn(std::istream& input, std::ostream* prompts);
 
 }  // namespace conclave::cli

@@ -1,6 +1,7 @@
 #include "conclave/cli/verbs/context.h"
 
 #include <cstdio>
+#include <cstdlib>
 
 #include <unistd.h>
 
@@ -11,6 +12,11 @@ namespace conclave::cli {
 int fail(const Error& error) {
   std::fprintf(stderr, "Error: %s\n", error.message.c_str());
   return static_cast<int>(status_of(error.code));
+}
+
+Error of_store(Error error) {
+  if (error.code == Errc::invalid_argument) error.code = Errc::refused;
+  return error;
 }
 
 int print(const Result<std::string>& text) {
@@ -34,6 +40,9 @@ std::vector<std::string> endpoints_of(const Arguments& arguments) {
 }
 
 Result<Client> connect(const Arguments& arguments) {
+  // What gRPC logs about a failed handshake is in our own error, too. After the fork of a guardian,
+  // whose command does not inherit it.
+  ::setenv("GRPC_VERBOSITY", "NONE", 0);  // NOLINT(concurrency-mt-unsafe): one thread yet
   ClientOptions options;
   options.endpoints = endpoints_of(arguments);
   if (options.endpoints.empty()) {

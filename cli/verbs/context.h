@@ -21,6 +21,8 @@ struct Invocation {
 
 // One line on stderr, and the exit status that belongs to the error.
 int fail(const Error& error);
+// The same error as the store's answer: its "invalid argument" is a refusal, not wrong usage.
+Error of_store(Error error);
 // Writes to standard output at once. A reader that has gone away is a failure.
 int print(const Result<std::string>& text);
 
@@ -36,7 +38,7 @@ Result<Reply> call(Client& client, const Arguments& arguments, const char* metho
                    const Request& request, CallKind kind) {
   auto bytes =
       RawClient(client).call(method, request.SerializeAsString(), kind, call_options(arguments));
-  if (!bytes) return bytes.error();
+  if (!bytes) return of_store(bytes.error());
   Reply reply;
   if (!reply.ParseFromString(*bytes)) return Error{Errc::refused, "the reply cannot be read"};
   return reply;

@@ -5,6 +5,7 @@
 #include "conclave/cli/exit_status.h"
 #include "conclave/cli/verbs/holding.h"
 #include "conclave/cli/verbs/queue_text.h"
+#include "conclave/cli/verbs/turn_wait.h"
 #include "conclave/cli/verbs/verb_table.h"
 #include "conclave/election/election.h"
 
@@ -69,35 +70,34 @@ Outcome lead(const Arguments& arguments, const std::string& name,
   auto client = connect(arguments);
   if (!client) return {.status = fail(client.error())};
   std::optional<StopOnSignal> waiting(std::in_place, signals);
-  auto session =
-      Session::open(*client, {.ttl = *ttl, .open_timeout = arguments.duration("command-timeout")},
-                    waiting->token());
-  if (!session) {
-    if (const auto signal = waiting->signal()) return {.signal = *signal};
-    return {.status = fail(session.error())};
-  }
-  Election election(*session, name);
   const std::string what = "the leadership " + name;
   const std::string& value = arguments.operands.at(1);
-  auto term = election.campaign(value, acquire_options(arguments, name, waiting->token()));
+  auto won = TurnWait(arguments, name, what, *ttl, waiting->token())
+                 .win<Leadership>(
+                     *client,
+                     [&](Session& session, const AcquireOptions& options) {
+                       return Election(session, name).campaign(value, options);
+                     },
+                     [&](Session& session) { return Election(session, name).try_campaign(value); });
   const auto signal = waiting->signal();
   waiting.reset();
-  if (!term) {
+  if (!won) {
     if (signal) return {.signal = *signal};
-    return {.status = wait_failed(term.error(), what)};
+    return {.status = wait_failed(won.error(), what)};
   }
+  Leadership& term = won->turn;
   if (signal) {
-    static_cast<void>(term->resign());
+    static_cast<void>(term.resign());
     return {.signal = *signal};
   }
   Holding holding;
   holding.what = what;
-  holding.valid_until = [&] { return term->valid_until(); };
-  holding.lost = term->lost();
-  const std::string fence = std::to_string(term->fence().revision);
+  holding.valid_until = [&] { return term.valid_until(); };
+  holding.lost = term.lost();
+  const std::string fence = std::to_string(term.fence().revision);
   holding.environment = {{"CONCLAVE_FENCE", fence},
                          {"CONCLAVE_ELECTION_NAME", name},
-                         {"ETCD_LOCK_KEY", term->key()},
+                         {"ETCD_LOCK_KEY", term.key()},
                          {"ETCD_LOCK_REV", fence}};
   Outcome outcome;
   if (command) {
@@ -105,7 +105,7 @@ Outcome lead(const Arguments& arguments, const std::string& name,
     outcome = outcome_of(end, holding, arguments.command.front());
     if (end.cause == EndCause::lost || end.cause == EndCause::deadline) return outcome;
   } else {
-    const Leader leader{.key = term->key(), .value = value, .fence = term->fence()};
+    const Leader leader{.key = term.key(), .value = value, .fence = term.fence()};
     auto printer = printer_of(arguments);
     if (!printer) return {.status = fail(printer.error())};
     auto reply = leader_reply(*client, arguments, leader, 0);
@@ -115,7 +115,7 @@ Outcome lead(const Arguments& arguments, const std::string& name,
       return {.status = fail({Errc::not_held, "lost " + what})};
     }
   }
-  if (const auto resigned = term->resign(); !resigned) {
+  if (const auto resigned = term.resign(); !resigned) {
     std::fprintf(stderr, "conclave: %s ends with its lease only: %s\n", what.c_str(),
                  resigned.error().message.c_str());
   }

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <memory>
 #include <system_error>
 
 #include <poll.h>
@@ -15,7 +14,6 @@
 #include <unistd.h>
 
 #include "conclave/cli/exit_status.h"
-#include "conclave/cli/verbs/queue_text.h"
 
 namespace conclave::cli {
 namespace {
@@ -40,6 +38,9 @@ class LostEvent {
   std::stop_callback<Raise> callback_;
 };
 
+// Far above any sensible use, and far below where times of the store or of this machine overflow.
+constexpr std::chrono::hours kLongestTtl(8760);
+
 void say(const std::string& text) {
   std::fprintf(stderr, "conclave: %s\n", text.c_str());
 }
@@ -48,32 +49,9 @@ void say(const std::string& text) {
 
 Result<std::chrono::seconds> ttl_of(const Arguments& arguments) {
   const auto ttl = std::chrono::ceil<std::chrono::seconds>(arguments.duration("ttl"));
-  if (ttl.count() >= 1) return ttl;
-  return Error{Errc::invalid_argument, "--ttl is at least 1 s"};
-}
-
-AcquireOptions acquire_options(const Arguments& arguments, const std::string& name,
-                               std::stop_token stop) {
-  AcquireOptions options;
-  options.stop = std::move(stop);
-  if (arguments.has("timeout")) {
-    options.deadline = BootClock::now() + arguments.duration("timeout");
-  }
-  struct Said {
-    int position = 0;
-    std::string holder_key;
-    Instant at{};
-  };
-  options.on_wait = [name, said = std::make_shared<Said>()](const WaitStatus& status) {
-    const std::string holder_key = status.holder ? status.holder->key : "";
-    const Instant now = BootClock::now();
-    const bool news = status.position != said->position || holder_key != said->holder_key ||
-                      now - said->at >= std::chrono::minutes(1);
-    if (!news) return;
-    *said = {status.position, holder_key, now};
-    std::fprintf(stderr, "%s\n", waiting_text(name, status).c_str());
-  };
-  return options;
+  if (ttl.count() < 1) return Error{Errc::invalid_argument, "--ttl is at least 1 s"};
+  if (ttl > kLongestTtl) return Error{Errc::invalid_argument, "--ttl is at most 8760h (a year)"};
+  return ttl;
 }
 
 int wait_failed(const Error& error, const std::string& what) {
@@ -94,6 +72,7 @@ CommandEnd run_while_held(GuardedCommand& command, const Holding& holding, Durat
       std::chrono::duration_cast<std::chrono::milliseconds>(ttl / 20),
       std::chrono::milliseconds(50), std::chrono::milliseconds(500));
   command.start(ttl, holding.valid_until(), holding.environment);
+  const pid_t own_group = ::getpgrp();
   bool told_lost = false;
   for (;;) {
     if (auto end = command.poll_end()) return *end;
@@ -103,6 +82,8 @@ CommandEnd run_while_held(GuardedCommand& command, const Holding& holding, Durat
     } else {
       command.extend(holding.valid_until());
     }
+    // `fg` gives the terminal to our group, and a job that was not stopped hears no SIGCONT of it.
+    if (::tcgetpgrp(STDIN_FILENO) == own_group) command.pass_foreground();
     while (const auto signal = signals.next()) {
       if (*signal == SIGCONT) {
         command.pass_foreground();

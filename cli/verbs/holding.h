@@ -11,7 +11,6 @@
 #include "conclave/cli/guardian/guarded_command.h"
 #include "conclave/cli/signals.h"
 #include "conclave/cli/verbs/context.h"
-#include "conclave/session/queue.h"
 #include "conclave/session/session.h"
 
 namespace conclave::cli {
@@ -27,16 +26,11 @@ struct Holding {
   std::vector<std::pair<std::string, std::string>> environment;  // for the command
 };
 
-// The session's lease time, from --ttl. Errc::invalid_argument: less than a second.
+// The session's lease time, from --ttl. Errc::invalid_argument: less than a second, or more
+// than a year.
 Result<std::chrono::seconds> ttl_of(const Arguments& arguments);
 
-// How to wait: until --timeout, until `stop`, with a line on stderr whenever it has something new
-// to say.
-AcquireOptions acquire_options(const Arguments& arguments, const std::string& name,
-                               std::stop_token stop);
-
-// The exit status for a wait that failed; a signal that ended it is passed on to this process
-// itself after `clean_up`.
+// Says on stderr why a wait failed, and returns the exit status for it.
 int wait_failed(const Error& error, const std::string& what);
 
 // Runs the command until it ends, keeping its guardian informed; ends it if the holding is lost.

@@ -113,7 +113,7 @@ int run_lease_keep_alive(const Invocation& invocation) {
     if (!bytes || !*bytes || !reply.ParseFromString(**bytes)) {
       if (BootClock::now() >= trusted_until) {
         return fail(bytes ? Error{Errc::unavailable, "the store has ended the stream"}
-                          : bytes.error());
+                          : of_store(bytes.error()));
       }
       stream.reset();
       std::this_thread::sleep_for(std::chrono::milliseconds(200));

@@ -5,6 +5,7 @@
 #include "conclave/cli/exit_status.h"
 #include "conclave/cli/verbs/holding.h"
 #include "conclave/cli/verbs/queue_text.h"
+#include "conclave/cli/verbs/turn_wait.h"
 #include "conclave/cli/verbs/verb_table.h"
 #include "conclave/lock/mutex.h"
 
@@ -19,7 +20,7 @@ int list_queue(const Arguments& arguments, const std::string& name) {
   auto client = connect(arguments);
   if (!client) return fail(client.error());
   const auto queue = Mutex::list(*client, name);
-  if (!queue) return fail(queue.error());
+  if (!queue) return fail(of_store(queue.error()));
   return print(format == "json" ? queue_json(name, *queue) : queue_text(name, *queue));
 }
 
@@ -45,36 +46,36 @@ Outcome hold(const Arguments& arguments, const std::string& name,
   auto client = connect(arguments);
   if (!client) return {.status = fail(client.error())};
   std::optional<StopOnSignal> waiting(std::in_place, signals);
-  auto session =
-      Session::open(*client, {.ttl = *ttl, .open_timeout = arguments.duration("command-timeout")},
-                    waiting->token());
-  if (!session) {
-    if (const auto signal = waiting->signal()) return {.signal = *signal};
-    return {.status = fail(session.error())};
-  }
   std::string label = arguments.text("label");
   if (label.empty() && command) label = arguments.command.front();
-  Mutex mutex(*session, name, {.label = label});
   const std::string what = "the lock " + name;
-  auto lock = mutex.acquire(acquire_options(arguments, name, waiting->token()));
+  const auto mutex = [&](Session& session) { return Mutex(session, name, {.label = label}); };
+  auto won = TurnWait(arguments, name, what, *ttl, waiting->token())
+                 .win<Lock>(
+                     *client,
+                     [&](Session& session, const AcquireOptions& options) {
+                       return mutex(session).acquire(options);
+                     },
+                     [&](Session& session) { return mutex(session).try_acquire(); });
   const auto signal = waiting->signal();
   waiting.reset();
-  if (!lock) {
+  if (!won) {
     if (signal) return {.signal = *signal};
-    return {.status = wait_failed(lock.error(), what)};
+    return {.status = wait_failed(won.error(), what)};
   }
+  Lock& lock = won->turn;
   if (signal) {
-    static_cast<void>(lock->release());
+    static_cast<void>(lock.release());
     return {.signal = *signal};
   }
   Holding holding;
   holding.what = what;
-  holding.valid_until = [&] { return lock->valid_until(); };
-  holding.lost = lock->lost();
-  const std::string fence = std::to_string(lock->fence().revision);
+  holding.valid_until = [&] { return lock.valid_until(); };
+  holding.lost = lock.lost();
+  const std::string fence = std::to_string(lock.fence().revision);
   holding.environment = {{"CONCLAVE_FENCE", fence},
                          {"CONCLAVE_LOCK_NAME", name},
-                         {"ETCD_LOCK_KEY", lock->key()},
+                         {"ETCD_LOCK_KEY", lock.key()},
                          {"ETCD_LOCK_REV", fence}};
   Outcome outcome;
   if (command) {
@@ -82,12 +83,12 @@ Outcome hold(const Arguments& arguments, const std::string& name,
     outcome = outcome_of(end, holding, arguments.command.front());
     if (end.cause == EndCause::lost || end.cause == EndCause::deadline) return outcome;
   } else {
-    outcome.status = print_key(*client, arguments, lock->key());
+    outcome.status = print_key(*client, arguments, lock.key());
     if (outcome.status == 0 && !hold_until_signal(holding, signals)) {
       return {.status = fail({Errc::not_held, "lost " + what})};
     }
   }
-  if (const auto released = lock->release(); !released) {
+  if (const auto released = lock.release(); !released) {
     std::fprintf(stderr, "conclave: %s ends with its lease only: %s\n", what.c_str(),
                  released.error().message.c_str());
   }

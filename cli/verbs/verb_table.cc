@@ -30,7 +30,7 @@ constexpr Flag kLockFlags[] = {
     {.name = "ttl",
      .kind = FlagKind::duration,
      .fallback = "10",
-     .help = "after so many seconds without a sign of life others go on"},
+     .help = "after so many seconds without a sign of life others go on, at most 8760h"},
     {.name = "timeout",
      .kind = FlagKind::duration,
      .help = "how long to wait for the lock; 0: not at all (without it: for ever)"},
@@ -41,7 +41,7 @@ constexpr Flag kElectFlags[] = {
     {.name = "ttl",
      .kind = FlagKind::duration,
      .fallback = "10",
-     .help = "after so many seconds without a sign of life others go on"},
+     .help = "after so many seconds without a sign of life others go on, at most 8760h"},
     {.name = "timeout",
      .kind = FlagKind::duration,
      .help = "how long to wait for the leadership; 0: not at all (without it: for ever)"},
@@ -66,8 +66,8 @@ constexpr std::string_view kElectDetails =
     "CONCLAVE_ELECTION_NAME, ETCD_LOCK_KEY and ETCD_LOCK_REV in its environment).";
 constexpr std::string_view kTxnDetails =
     "Reads from standard input: compares, an empty line, operations if all of them hold, an empty\n"
-    "line, operations if not. Compares: value|version|create|mod|lease(\"KEY\") =|!=|<|> "
-    "\"VALUE\";\n"
+    "line, operations if not, an empty line; any of the three may be none. Input that ends before\n"
+    "that is refused. Compares: value|version|create|mod|lease(\"KEY\") =|!=|<|> \"VALUE\";\n"
     "operations: put, get and del, as on the command line.";
 
 struct Row {
@@ -80,7 +80,7 @@ constexpr Row kRows[] = {
       .summary = "several operations at once, under conditions",
       .details = kTxnDetails,
       .example =
-          "  printf 'version(\"job\") = \"0\"\\n\\nput job mine\\n\\nget job\\n' | conclave txn",
+          "  printf 'version(\"job\") = \"0\"\\n\\nput job mine\\n\\nget job\\n\\n' | conclave txn",
       .flags = kTxnFlags},
      run_txn},
     {{.name = "watch",

@@ -73,7 +73,7 @@ class WatchVerb {
       }
       for (;;) {
         auto bytes = stream->next();
-        if (!bytes && !may_resume(bytes.error())) return fail(bytes.error());
+        if (!bytes && !may_resume(bytes.error())) return fail(of_store(bytes.error()));
         WatchResponse reply;
         if (!bytes || !*bytes || !reply.ParseFromString(**bytes)) break;
         if (const auto ended = take(reply)) return *ended;

@@ -13,6 +13,8 @@ namespace conclave {
 namespace {
 
 constexpr std::chrono::milliseconds kQuietRelease = std::chrono::seconds(1);
+// How long a try waits for the store's answer.
+constexpr Duration kTryTimeout = std::chrono::seconds(5);
 
 Leader leader_of(const Contender& head, std::int64_t mod_revision) {
   return {head.key, head.value, head.fence, head.lease, mod_revision};
@@ -89,9 +91,21 @@ Result<Leadership> Election::campaign(std::string value, std::stop_token stop) {
 }
 
 Result<Leadership> Election::campaign(std::string value, const AcquireOptions& options) {
+  return wait_for_turn(std::move(value), options, false);
+}
+
+Result<Leadership> Election::try_campaign(std::string value) {
+  AcquireOptions options;
+  options.deadline = session_->executor().now() + kTryTimeout;
+  return wait_for_turn(std::move(value), options, true);
+}
+
+Result<Leadership> Election::wait_for_turn(std::string value, const AcquireOptions& options,
+                                           bool only_if_free) {
   session::TurnConfig config;
   config.name = name_;
   config.kind = "elect";
+  config.only_if_free = only_if_free;
   config.value = std::move(value);
   Result<std::shared_ptr<session::TurnCore>> turn =
       session::wait_for_turn(session_, std::move(config), options);

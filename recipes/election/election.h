@@ -133,6 +133,10 @@ class Election {
   Result<Leadership> campaign(std::string value, std::stop_token stop = {});
   Result<Leadership> campaign(std::string value, const AcquireOptions& options);
 
+  // As campaign(), but would_block at once if somebody leads or waits. Costs one round trip, and no
+  // key is ever made if there is a leader. Waits 5 s for an answer.
+  Result<Leadership> try_campaign(std::string value);
+
   // Campaigns, calls `while_leading` on this thread with the leadership and a token that fires when
   // the leadership is lost or `stop` is requested, and resigns when it returns; one term. Errors:
   // those of campaign(); not_held or session_lost if the term ended before `while_leading`
@@ -155,6 +159,9 @@ class Election {
   static Observer observe(Store& store, const std::string& name, std::int64_t after = 0);
 
  private:
+  Result<Leadership> wait_for_turn(std::string value, const AcquireOptions& options,
+                                   bool only_if_free);
+
   std::shared_ptr<session::SessionCore> session_;
   std::string name_;
 };

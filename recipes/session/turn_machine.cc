@@ -150,7 +150,7 @@ void TurnMachine::on_read(Moment moment, const Result<TxnResult>& answer) {
   const GetResult* page = get_at(*answer, 1);
   if (own == nullptr || page == nullptr) return retry(moment.now, kMalformed);
   if (own->kvs.empty() || own->kvs.front().create_revision != create_revision_) {
-    return own_key_gone();
+    return own_key_gone(moment);
   }
   if (!watching_own_) watch_own(answer->revision);
   if (phase_ == Phase::waiting) decide(moment, answer->revision, *page);
@@ -213,7 +213,7 @@ void TurnMachine::on_watch(Moment moment, WatchSlot slot, const WatchNotice& not
       const bool erased = std::ranges::any_of(
           notice.events, [](const Event& event) { return event.type == Event::Type::erase; });
       if (!erased) return;
-      if (own) return own_key_gone();
+      if (own) return own_key_gone(moment);
       break;
     }
     case WatchNotice::Kind::compacted:
@@ -231,7 +231,7 @@ void TurnMachine::on_watch(Moment moment, WatchSlot slot, const WatchNotice& not
   send_read(moment.now);
 }
 
-void TurnMachine::own_key_gone() {
+void TurnMachine::own_key_gone(Moment moment) {
   const Error gone{Errc::not_held, "somebody else has deleted " + key_};
   if (phase_ == Phase::holding) {
     if (uncertain_) bury();
@@ -241,6 +241,10 @@ void TurnMachine::own_key_gone() {
     return;
   }
   if (uncertain_) bury();
+  // After a pause the news that the lease took the key may come before the session's own end.
+  if (!moment.session_valid()) {
+    return end({Errc::session_lost, "the session ran out while waiting"});
+  }
   end(gone);
 }
 

@@ -86,7 +86,7 @@ class TurnMachine {
   void decide(Moment moment, std::int64_t revision, const GetResult& page);
   void watch_own(std::int64_t after);
   void grant();
-  void own_key_gone();
+  void own_key_gone(Moment moment);
   void bury();
   void end(Error error);
 

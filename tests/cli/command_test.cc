@@ -178,6 +178,54 @@ TEST_F(CommandTest, AWaitTimesOutAndLeavesNothing) {
   EXPECT_THAT(run({"lock", "--list", name_}).output, HasSubstr("free"));
 }
 
+TEST_F(CommandTest, ATimeoutOfZeroTriesOnce) {
+  for (const char* zero : {"0", "0s"}) {
+    EXPECT_EQ(run({"lock", name_, "--timeout", zero, "--", "sh", "-c", "exit 7"}).status, 7);
+    EXPECT_EQ(run({"elect", name_, "me", "--timeout", zero, "--", "sh", "-c", "exit 7"}).status, 7);
+  }
+  ASSERT_EQ(run({"put", name_ + "/squatter", "x"}).status, 0);
+  EXPECT_EQ(run({"lock", name_, "--timeout=0", "--", "true"}).status, 120);
+  EXPECT_EQ(run({"elect", name_, "me", "--timeout=0", "--", "true"}).status, 120);
+}
+
+TEST_F(CommandTest, ATimeoutBoundsTheFirstConnectionToo) {
+  const auto began = std::chrono::steady_clock::now();
+  EXPECT_EQ(run({"lock", name_, "--endpoints", "127.0.0.1:1", "--command-timeout", "60s",
+                 "--timeout", "300ms", "--", "true"})
+                .status,
+            122);
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 30s);
+}
+
+TEST_F(CommandTest, AWaiterOutlivesTheStoresAbsence) {
+  ASSERT_EQ(run({"put", name_ + "/squatter", "x"}).status, 0);
+  Process& waiter = lock({"--ttl", "2", "--command-timeout", "1s"}, {"sh", "-c", "exit 7"});
+  ASSERT_TRUE(wait_until([&] { return has_contender("2nd"); }));
+  const auto says = [&](const char* what) {
+    return wait_until([&] { return waiter.output().find(what) != std::string::npos; });
+  };
+  server_->kill(SIGSTOP);
+  const bool told = says("the store is away");
+  server_->kill(SIGCONT);
+  EXPECT_TRUE(told) << waiter.output();
+  EXPECT_TRUE(says("the store is back; queueing again")) << waiter.output();
+  ASSERT_TRUE(wait_until([&] { return run({"del", name_ + "/squatter"}).output == "1\n"; }));
+  EXPECT_EQ(status_of(waiter), 7) << waiter.output();
+}
+
+TEST_F(CommandTest, AWaiterThatWasStoppedQueuesAgain) {
+  ASSERT_EQ(run({"put", name_ + "/squatter", "x"}).status, 0);
+  Process& waiter = lock({"--ttl", "2"}, {"sh", "-c", "exit 7"});
+  ASSERT_TRUE(wait_until([&] { return has_contender("2nd"); }));
+  waiter.kill(SIGSTOP);
+  ASSERT_TRUE(wait_until([&] { return has_contender("0 waiting"); }));
+  waiter.kill(SIGCONT);
+  EXPECT_TRUE(wait_until([&] { return has_contender("2nd"); })) << waiter.output();
+  EXPECT_THAT(waiter.output(), HasSubstr("queueing again"));
+  ASSERT_EQ(run({"del", name_ + "/squatter"}).status, 0);
+  EXPECT_EQ(status_of(waiter), 7) << waiter.output();
+}
+
 TEST_F(CommandTest, EtcdctlAndConclaveExcludeEachOther) {
   Process& ours = lock({}, {});
   ASSERT_TRUE(wait_until([&] { return has_contender("1st"); }));
@@ -251,6 +299,11 @@ TEST_F(CommandTest, FailuresHaveTheirStatuses) {
           .status,
       122);
   EXPECT_EQ(run({"lease", "revoke", "7"}).status, 1);
+  EXPECT_EQ(run({"lease", "grant", "99999999999"}).status, 1);
+  const Ended long_ttl = run({"lock", name_, "--ttl", "99999999999", "--", "true"});
+  EXPECT_EQ(long_ttl.status, 123);
+  EXPECT_THAT(long_ttl.output, HasSubstr("--ttl is at most"));
+  EXPECT_EQ(run({"txn"}).status, 123);
   EXPECT_EQ(run({"lock", "--help"}).status, 0);
 }
 

@@ -36,6 +36,7 @@ class StoreServer {
         directory_.path() / "server.log");
   }
   const std::string& endpoint() const { return endpoint_; }
+  void kill(int signal) { process_->kill(signal); }
   std::string log() const { return process_->output(); }
 
  private:

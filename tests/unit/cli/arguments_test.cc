@@ -12,6 +12,7 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::Not;
 using namespace std::chrono_literals;
 
 constexpr Flag kRunFlags[] = {{.name = "ttl", .kind = FlagKind::duration, .fallback = "10"},
@@ -25,6 +26,7 @@ constexpr Verb kVerbs[] = {
      .flags = kRunFlags},
     {.name = "lease grant", .operands = "TTL", .operands_min = 1, .operands_max = 1},
     {.name = "lease list"},
+    {.name = "version"},
 };
 
 class ArgumentsTest : public testing::Test {
@@ -88,7 +90,19 @@ TEST_F(ArgumentsTest, VerbsOfTwoWords) {
   EXPECT_THAT(arguments->operands, ElementsAre("60"));
   EXPECT_THAT(complaint({"lease"}), HasSubstr("grant, list"));
   EXPECT_THAT(complaint({"lease", "bogus"}), HasSubstr("\"bogus\""));
-  EXPECT_TRUE(parse({"lease", "--help"})->help);
+  const auto help = parse({"lease", "--help"});
+  ASSERT_TRUE(help);
+  EXPECT_TRUE(help->help);
+  EXPECT_EQ(help->group, "lease");
+  EXPECT_THAT(help_text(kVerbs, "lease"), HasSubstr("lease list"));
+  EXPECT_THAT(help_text(kVerbs, "lease"), Not(HasSubstr("  run")));
+}
+
+TEST_F(ArgumentsTest, TheVersionIsAFlagToo) {
+  const auto arguments = parse({"-w", "json", "--version"});
+  ASSERT_TRUE(arguments);
+  EXPECT_EQ(arguments->verb->name, "version");
+  EXPECT_THAT(complaint({"get", "a", "--version"}), HasSubstr("--version"));
 }
 
 TEST_F(ArgumentsTest, WhatFollowsTwoDashesIsTheCommand) {

@@ -80,13 +80,23 @@ TEST(ReadTxn, ReadsThreeParts) {
   EXPECT_EQ(txn->failure(0).request_put().key(), "d");
 }
 
-TEST(ReadTxn, PartsMayBeEmptyOrMissing) {
-  std::istringstream only_success("\nput a 1");
+TEST(ReadTxn, PartsMayBeEmpty) {
+  std::istringstream only_success("\nput a 1\n\n\n");
   const auto txn = read_txn(only_success, nullptr);
   ASSERT_TRUE(txn);
   EXPECT_EQ(txn->compare_size(), 0);
   EXPECT_EQ(txn->success_size(), 1);
   EXPECT_EQ(txn->failure_size(), 0);
+}
+
+TEST(ReadTxn, HalfAScriptIsRefused) {
+  for (const char* text : {"", "\n", "\n\n", "mod(\"b\") > \"0\"\n", "\nput a 1", "\nput a 1\n",
+                           "\nput a 1\n\n", "\nput a 1\n\nput b 1\n"}) {
+    std::istringstream input(text);
+    const auto txn = read_txn(input, nullptr);
+    ASSERT_FALSE(txn) << text;
+    EXPECT_EQ(txn.error().code, Errc::invalid_argument);
+  }
 }
 
 TEST(ReadTxn, PromptsWhenAsked) {

@@ -101,6 +101,17 @@ TEST(Election, RunLeadsResignsAndPassesTheStopOn) {
   EXPECT_FALSE(*Election::leader(store, "e"));
 }
 
+TEST(Election, ATryLeadsOnlyWhereNobodyDoes) {
+  test::LocalStore store;
+  Session session = open(store);
+  Election election(session, "e");
+  Result<Leadership> term = election.try_campaign("one");
+  ASSERT_TRUE(term);
+  EXPECT_EQ(election.try_campaign("two").error().code, Errc::would_block);
+  EXPECT_EQ((*Election::leader(store, "e"))->value, "one");
+  EXPECT_EQ(Election::list(store, "e")->contenders.size(), 1);
+}
+
 TEST(Election, RunTellsThatTheTermWasTaken) {
   test::LocalStore store;
   Session session = open(store);

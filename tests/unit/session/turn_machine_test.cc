@@ -146,6 +146,13 @@ TEST_F(TurnMachineTest, AnOwnKeyThatIsGoneNeverHolds) {
   EXPECT_EQ(last<Ended>()->error.code, Errc::not_held);
 }
 
+TEST_F(TurnMachineTest, AnOwnKeyThatIsGoneAfterThePauseIsALostSession) {
+  wait_behind("n/9");
+  now_ = valid_until_;
+  erased(WatchSlot::own);
+  EXPECT_EQ(last<Ended>()->error.code, Errc::session_lost);
+}
+
 TEST_F(TurnMachineTest, AnotherGenerationOfTheOwnKeyNeverHolds) {
   wait_behind("n/9");
   erased(WatchSlot::predecessor);
