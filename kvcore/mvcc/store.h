@@ -137,6 +137,8 @@ class Store {
 
   // Whether records that nobody can read any more are still stored.
   bool compaction_pending() const { return index_.removal_pending(compacted_); }
+  // The same of what a compaction at `revision`, which has been applied, was to remove.
+  bool compaction_pending(std::int64_t revision) const { return index_.removal_pending(revision); }
   // Adds the erasure of up to about `max_records` of them to the pending batch; returns how many. A
   // deletion made at the compact revision itself stays, for the watch that starts there.
   std::size_t compaction_step(std::size_t max_records);

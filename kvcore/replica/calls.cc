@@ -143,7 +143,8 @@ void Replica::submit(RequestId id, const AnyCall& call, Instant now) {
 
 std::optional<Refusal> Replica::refuse_for_load(const AnyCall& call) const {
   const std::size_t waiting = pending_.size() + waiting_reads_.size() + reads_in_round_.size() +
-                              confirmed_reads_.size() + keeper_.size();
+                              confirmed_reads_.size() + keeper_.size() +
+                              physical_compactions_.size();
   if (waiting >= options_.max_waiting_calls) return Refusal::too_many_requests;
   if (!is_write(call)) return std::nullopt;
   const std::uint64_t uncommitted = state_.store().uncommitted_bytes();

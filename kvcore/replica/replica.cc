@@ -11,7 +11,9 @@ namespace {
 using api::Refusal;
 
 constexpr std::size_t kExpiriesPerEntry = 1000;
-constexpr std::size_t kCompactionRecordsPerTick = 5000;
+// Few enough that requests do not notice the step they wait behind.
+constexpr std::size_t kRemovalsPerStep = 250;
+constexpr std::size_t kRemovalsPerBatch = 10000;
 constexpr int kWatchWindow = 64;
 
 raft::Options raft_options(const Options& options) {
@@ -90,9 +92,6 @@ void Replica::tick(Instant now) {
   clock_.advance(now);
   watches_.tick(now);
   expire_calls(now);
-  if (state_.store().compaction_pending()) {
-    state_.store().compaction_step(kCompactionRecordsPerTick);
-  }
   if (raft_.role() != raft::Role::leader || draining_) return;
   const mvcc::Store& store = state_.store();
   if (const auto revision =
@@ -130,7 +129,9 @@ Result<void> Replica::process(Instant now) {
   watches_.collect({options_.cluster_id, options_.self.id, raft_.term()}, output_.deliveries);
   // Reads and watchers may have met a damaged record; a failed store gives no batch.
   if (state_.store().failure()) return *state_.store().failure();
+  remove_compacted();
   maybe_take_batch(now);
+  answer_physical_compactions();
   return {};
 }
 
@@ -170,11 +171,20 @@ Result<void> Replica::apply(const raft::Entry& entry) {
       fill_header(&base);
       set_header_base(response, base);
     }
-    answer(waiting->id, outcome->refusal);
+    answer_proposed(*waiting, proposal, outcome->refusal);
   } else if (ours) {
     answer_applied(proposal, *outcome);
   }
   return {};
+}
+
+void Replica::answer_proposed(const PendingCalls::Pending& call, const Proposal& proposal,
+                              std::optional<Refusal> refusal) {
+  if (refusal || !proposal.has_compact() || !proposal.compact().physical()) {
+    return answer(call.id, refusal);
+  }
+  physical_compactions_.push_back(
+      {call.id, proposal.compact().revision(), call.deadline, std::nullopt});
 }
 
 // What this member asked of the log by itself has happened.
@@ -274,6 +284,7 @@ void Replica::maybe_take_batch(Instant now) {
   output_.batch = state_.take_batch();
   CONCLAVE_CHECK(output_.batch != nullptr, "a batch with the applied index is never empty");
   batch_out_ = true;
+  ++batches_taken_;
   flush_wanted_ = false;
   batch_entry_count_ = 0;
   batch_since_ = now;
@@ -292,6 +303,42 @@ void Replica::batch_committed(std::uint64_t size_bytes, std::uint64_t size_in_us
     raft_.compact(proven);
     output_.release_log = proven;
   }
+}
+
+// Removal yields to whatever has to be committed: it fills no more than a part of what may wait for
+// the store, and a member that is stopping leaves it to its next start, unless a caller waits.
+bool Replica::may_remove_compacted() const {
+  const mvcc::Store& store = state_.store();
+  return store.compaction_pending() && !store.failure() &&
+         (!draining_ || !physical_compactions_.empty()) &&
+         store.pending_batch().writes.size() < kRemovalsPerBatch &&
+         store.uncommitted_bytes() < options_.max_uncommitted_bytes / 2;
+}
+
+void Replica::remove_compacted() {
+  mvcc::Store& store = state_.store();
+  if (may_remove_compacted()) {
+    store.compaction_step(kRemovalsPerStep);
+    // As much as goes into one batch: the rest waits for it.
+    if (store.compaction_pending() && !may_remove_compacted()) {
+      flush_wanted_ = true;
+    }
+  }
+  for (PhysicalCompaction& compaction : physical_compactions_) {
+    if (compaction.batch || store.compaction_pending(compaction.revision)) continue;
+    const bool all_taken = batch_entry_count_ == 0 && store.pending_batch().writes.empty();
+    compaction.batch = all_taken ? batches_taken_ : batches_taken_ + 1;
+    flush_wanted_ = true;
+  }
+}
+
+void Replica::answer_physical_compactions() {
+  const std::uint64_t committed = batch_out_ ? batches_taken_ - 1 : batches_taken_;
+  std::erase_if(physical_compactions_, [&](const PhysicalCompaction& compaction) {
+    if (!compaction.batch || *compaction.batch > committed) return false;
+    answer(compaction.id, std::nullopt);
+    return true;
+  });
 }
 
 void Replica::expire_calls(Instant now) {
@@ -313,6 +360,11 @@ void Replica::expire_calls(Instant now) {
     answer(confirmed.second.id, Refusal::timeout);
     return true;
   });
+  std::erase_if(physical_compactions_, [&](const PhysicalCompaction& compaction) {
+    if (compaction.deadline > now) return false;
+    answer(compaction.id, Refusal::timeout);
+    return true;
+  });
 }
 
 void Replica::abandon(api::Refusal refusal) {
@@ -322,9 +374,13 @@ void Replica::abandon(api::Refusal refusal) {
   for (const WaitingRead& read : waiting_reads_) answer(read.id, refusal);
   for (const WaitingRead& read : reads_in_round_) answer(read.id, refusal);
   for (const auto& [index, read] : confirmed_reads_) answer(read.id, refusal);
+  for (const PhysicalCompaction& compaction : physical_compactions_) {
+    answer(compaction.id, refusal);
+  }
   waiting_reads_.clear();
   reads_in_round_.clear();
   confirmed_reads_.clear();
+  physical_compactions_.clear();
 }
 
 }  // namespace conclave::replica

@@ -105,7 +105,7 @@ class Replica {
   void drain() { draining_ = true; }
   bool idle() const {
     return pending_.empty() && keeper_.idle() && waiting_reads_.empty() &&
-           reads_in_round_.empty() && confirmed_reads_.empty();
+           reads_in_round_.empty() && confirmed_reads_.empty() && physical_compactions_.empty();
   }
   // Everything applied is in the store, and everything appended in the log.
   bool settled() const {
@@ -122,7 +122,7 @@ class Replica {
 
   WatchStreams& watches() { return watches_; }
   // There is more to do that waits for nothing: call process() again soon.
-  bool has_more() const { return watches_.has_more(); }
+  bool has_more() const { return watches_.has_more() || may_remove_compacted(); }
   // When process() has something to do that no call announces: a batch comes of age.
   std::optional<Instant> next_deadline() const {
     if (batch_out_ || batch_entry_count_ == 0) return std::nullopt;
@@ -163,11 +163,18 @@ class Replica {
   Result<void> apply(const raft::Entry& entry);
   void begin_read_round(Instant now);
   void serve_confirmed_reads();
+  void answer_proposed(const PendingCalls::Pending& call, const Proposal& proposal,
+                       std::optional<api::Refusal> refusal);
   void answer_applied(const Proposal& proposal, const StateMachine::Outcome& outcome);
   void notice_role(Instant now);
   void propose_lease_work(Instant now);
   void expire_calls(Instant now);
   void maybe_take_batch(Instant now);
+
+  // replica.cc: what a compaction leaves to remove
+  bool may_remove_compacted() const;
+  void remove_compacted();
+  void answer_physical_compactions();
 
   const Options options_;
   Random random_;
@@ -192,8 +199,19 @@ class Replica {
   std::uint64_t round_ = 0;
   Instant round_began_{};
 
+  // A compaction with `physical` is applied like any other; its caller is told only once this
+  // member's store has committed the removal.
+  struct PhysicalCompaction {
+    RequestId id;
+    std::int64_t revision;
+    Instant deadline;
+    std::optional<std::uint64_t> batch;  // that holds the last of the removal; none: not all done
+  };
+  std::vector<PhysicalCompaction> physical_compactions_;
+
   // The batch on its way to the store, and what it will have made durable.
   bool batch_out_ = false;
+  std::uint64_t batches_taken_ = 0;
   bool flush_wanted_ = false;
   Instant batch_since_{};
   std::uint64_t batch_entry_count_ = 0;

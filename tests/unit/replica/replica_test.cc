@@ -269,6 +269,101 @@ TEST_F(ReplicaTest, ACompactedRevisionStaysCompactedAfterARestart) {
   EXPECT_EQ(member_->state().store().current_revision(), 11);
 }
 
+class PhysicalCompactionTest : public ReplicaTest {
+ protected:
+  using CompactTicket = std::shared_ptr<test::Ticket<CompactionRequest, CompactionResponse>>;
+
+  // Far more history than one step removes.
+  void start_with_history() {
+    start([](Options& options) { options.batch_age = seconds(1000); });
+    for (int i = 0; i < 3000; ++i) {
+      puts_.push_back(member_->submit<PutRequest, PutResponse>(
+          put_request("key" + std::to_string(i % 7), std::to_string(i))));
+    }
+    ASSERT_TRUE(member_->step());
+    member_->replica().flush();
+    ASSERT_TRUE(member_->step());
+    ASSERT_EQ(stored_records(), 3000U);
+  }
+  CompactTicket compact() {
+    CompactionRequest request;
+    request.set_revision(member_->state().store().current_revision());
+    request.set_physical(true);
+    return member_->submit<CompactionRequest, CompactionResponse>(request);
+  }
+  std::size_t stored_records() const {
+    std::size_t count = 0;
+    EXPECT_TRUE(storage_.scan(mvcc::Table::records, {}, {}, [&](auto, auto) {
+      ++count;
+      return true;
+    }));
+    return count;
+  }
+
+  std::vector<std::shared_ptr<test::Ticket<PutRequest, PutResponse>>> puts_;
+};
+
+TEST_F(PhysicalCompactionTest, IsAnsweredOnceTheStoreHasCommittedTheRemoval) {
+  start_with_history();
+  member_->hold_store(true);
+  const CompactTicket ticket = compact();
+  ASSERT_TRUE(member_->step());
+  EXPECT_FALSE(ticket->answered) << "nothing is removed yet";
+  EXPECT_EQ(member_->put("more", "1")->refusal, std::nullopt) << "requests go on";
+  EXPECT_FALSE(member_->replica().idle());
+  member_->hold_store(false);
+  // Neither time nor a tick: removal goes on as long as there is nothing else to do.
+  ASSERT_TRUE(member_->step());
+  ASSERT_TRUE(ticket->acknowledged());
+  EXPECT_EQ(ticket->response.header().revision(), 3001);
+  EXPECT_EQ(stored_records(), 7U);
+  EXPECT_TRUE(member_->replica().idle());
+}
+
+TEST_F(PhysicalCompactionTest, WithNothingToRemoveIsAnsweredToo) {
+  start();
+  ASSERT_TRUE(member_->put("a", "1")->acknowledged());
+  const CompactTicket ticket = compact();
+  ASSERT_TRUE(member_->step());
+  EXPECT_TRUE(ticket->acknowledged());
+  const CompactTicket again = compact();
+  ASSERT_TRUE(member_->step());
+  EXPECT_EQ(again->refusal, Refusal::compacted);
+}
+
+TEST_F(PhysicalCompactionTest, IsAnsweredWhileLaterCompactionsAreStillBeingRemoved) {
+  start_with_history();
+  member_->hold_store(true);
+  const CompactTicket first = compact();
+  ASSERT_TRUE(member_->step());
+  ASSERT_TRUE(member_->put("key1", "later")->acknowledged());
+  const CompactTicket second = compact();
+  ASSERT_TRUE(member_->step());
+  member_->hold_store(false);
+  ASSERT_TRUE(member_->step());
+  EXPECT_TRUE(first->acknowledged());
+  EXPECT_TRUE(second->acknowledged());
+  EXPECT_EQ(stored_records(), 7U);
+}
+
+TEST_F(PhysicalCompactionTest, TimesOutAndIsAbandonedLikeOtherCalls) {
+  start_with_history();
+  member_->hold_store(true);
+  const CompactTicket slow = compact();
+  ASSERT_TRUE(member_->advance(seconds(8)));
+  ASSERT_TRUE(slow->answered);
+  EXPECT_EQ(slow->refusal, Refusal::timeout);
+  ASSERT_TRUE(member_->put("key1", "later")->acknowledged());
+  const CompactTicket dropped = compact();
+  ASSERT_TRUE(member_->step());
+  member_->replica().drain();
+  ASSERT_TRUE(member_->step());
+  EXPECT_FALSE(dropped->answered);
+  member_->replica().abandon(Refusal::timeout);
+  ASSERT_TRUE(member_->step());
+  EXPECT_EQ(dropped->refusal, Refusal::timeout);
+}
+
 // Protobuf's readers stop at a depth of 100, and an entry holds the request one level deeper.
 TEST_F(ReplicaTest, ARequestNestedAsDeepAsTheWireAllowsIsAppliedAndAppliedAgain) {
   TxnRequest request;
