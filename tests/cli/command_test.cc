@@ -8,7 +8,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
+#include <pty.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/cli/store_server.h"
 
@@ -224,6 +227,44 @@ TEST_F(CommandTest, AWaiterThatWasStoppedQueuesAgain) {
   EXPECT_THAT(waiter.output(), HasSubstr("queueing again"));
   ASSERT_EQ(run({"del", name_ + "/squatter"}).status, 0);
   EXPECT_EQ(status_of(waiter), 7) << waiter.output();
+}
+
+// A shell with job control on a terminal of its own; what it prints comes back.
+TEST_F(CommandTest, TheCommandReadsFromTheTerminalAfterFg) {
+  const std::string script = file("script");
+  std::ofstream(script) << "set -m\n"
+                        << CONCLAVE_COMMAND << " --endpoints " << server_->endpoint() << " lock "
+                        << name_ << " -- sh -c 'echo $$ > " << file("pid")
+                        << "; read x; echo got $x' &\n"
+                        << "until grep -q '^State:.*T' /proc/$(cat " << file("pid")
+                        << ")/status; do sleep 0.05; done 2>" << file("noise")
+                        << "\necho stopped\nfg\n";
+  int master = -1;
+  const pid_t shell = ::forkpty(&master, nullptr, nullptr, nullptr);
+  if (shell == 0) {
+    ::execlp("bash", "bash", "--norc", "--noprofile", script.c_str(), nullptr);
+    ::_exit(127);
+  }
+  ASSERT_GT(shell, 0);
+  std::string seen;
+  const auto sees = [&](const char* what) {
+    return wait_until([&] {
+      pollfd source{master, POLLIN, 0};
+      char bytes[1024];
+      while (::poll(&source, 1, 0) > 0) {
+        const ssize_t size = ::read(master, bytes, sizeof(bytes));
+        if (size <= 0) break;
+        seen.append(bytes, static_cast<std::size_t>(size));
+      }
+      return seen.find(what) != std::string::npos;
+    });
+  };
+  EXPECT_TRUE(sees("stopped")) << seen;
+  EXPECT_EQ(::write(master, "hello\n", 6), 6);
+  EXPECT_TRUE(sees("got hello")) << seen;
+  ::close(master);
+  if (::testing::Test::HasFailure()) ::kill(shell, SIGKILL);
+  ::waitpid(shell, nullptr, 0);
 }
 
 TEST_F(CommandTest, EtcdctlAndConclaveExcludeEachOther) {

@@ -64,6 +64,16 @@ TEST_F(CallerTest, MalformedEndpointIsRefusedByName) {
   EXPECT_NE(opened.error().message.find("nonsense"), std::string::npos);
 }
 
+TEST_F(CallerTest, AStatusWithoutATextSaysWhatItIs) {
+  open({"a:1"});
+  get();
+  network_.take_call().answer(CallStatus{.code = 12, .message = {}, .sent = true});
+  executor_.run();
+  ASSERT_TRUE(got_ && !*got_);
+  EXPECT_EQ(got_->error().code, Errc::refused);
+  EXPECT_EQ(got_->error().message, "a:1: the server does not implement /etcdserverpb.KV/Range");
+}
+
 TEST_F(CallerTest, ReadGoesToTheNextEndpointAtOnceAndStaysThere) {
   open({"a:1", "b:1", "c:1"});
   get();
