@@ -99,8 +99,8 @@ class Log {
   Result<raft::Index> sync();
 
   // Entries at or below `index` are not needed any more: segments that hold no others are recycled.
-  // Only for indices that the store has surely on disk. The newest segment always stays. Where there
-  // is something to recycle, what is pending is synced first; where not, nothing is written.
+  // Only for indices that the store has surely on disk. The newest segment always stays. Where
+  // there is something to recycle, what is pending is synced first; where not, nothing is written.
   Result<void> release(raft::Index index);
 
   // Makes the next segment's file, if there is none, so that the sync() that needs it does not have
