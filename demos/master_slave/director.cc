@@ -3,6 +3,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <system_error>
 
 #include <signal.h>
 
@@ -131,7 +132,7 @@ bool Director::work() {
 bool Director::wait_for(const std::string& what, const std::function<bool()>& has_come) {
   const StoryTime deadline = now() + kStepTimeout;
   while (!has_come()) {
-    if (interrupted_by() != 0) return false;
+    if (interrupted_by() != 0 || screen_.failure() != 0) return false;
     const std::string ended = stage_.first_ended();
     if (!ended.empty() && !has_come()) {
       for (const std::string& line : stage_.last_words(ended, 5)) screen_.text(line);
@@ -159,6 +160,11 @@ int run_director(const std::string& server) {
   if (!played) std::puts("Not played to the end.");
   constexpr int kSignalBase = 128;
   if (Director::interrupted_by() != 0) return kSignalBase + Director::interrupted_by();
+  if (director.output_failure() != 0) {
+    std::fprintf(stderr, "master_slave: cannot write to standard output: %s\n",
+                 std::generic_category().message(director.output_failure()).c_str());
+    return 1;
+  }
   return played && safe ? 0 : 1;
 }
 

@@ -25,6 +25,8 @@ class Director {
   bool play();
   // Prints what happened, and whether it was safe. True: it was.
   bool sum_up();
+  // Why the story could not be shown, an errno; 0: it was.
+  int output_failure() const { return screen_.failure(); }
   // The signal that asked this process to end, or 0.
   static int interrupted_by();
 

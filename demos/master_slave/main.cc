@@ -4,6 +4,9 @@
 #include <system_error>
 #include <vector>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "conclave/master_slave/roles.h"
 
 namespace {
@@ -19,7 +22,7 @@ constexpr char kUsage[] =
     "                 program)\n"
     "\n"
     "Exit status: 0 all went well; 1 a step did not come about, or two masters both\n"
-    "got a write through; 2 usage.\n";
+    "got a write through, or standard output cannot be written; 2 usage.\n";
 
 std::string server_beside_this_program() {
   std::error_code error;
@@ -32,6 +35,11 @@ std::string server_beside_this_program() {
 int main(int argc, char** argv) {
   const std::vector<std::string> words(argv + 1, argv + argc);
   const std::string verb = words.empty() ? "" : words[0];
+  // What is opened next would take its place, and be written to.
+  if (fcntl(STDOUT_FILENO, F_GETFD) < 0) {
+    std::cerr << "master_slave: standard output is closed\n";
+    return 1;
+  }
   if (words.empty()) return master_slave::run_director(server_beside_this_program());
   if (verb == "--server" && words.size() == 2) return master_slave::run_director(words[1]);
   // What the director starts.

@@ -1,10 +1,12 @@
 #include "conclave/master_slave/screen.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace master_slave {
@@ -16,6 +18,13 @@ constexpr char kClearLine[] = "\r\x1b[K";
 bool wants_colours() {
   const char* refused = std::getenv("NO_COLOR");  // NOLINT(concurrency-mt-unsafe): one thread
   return refused == nullptr || *refused == '\0';
+}
+
+// A line that fills the last column would wrap, so one is left free.
+std::size_t status_width() {
+  winsize size{};
+  const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return std::min<std::size_t>(known ? size.ws_col : kColumns, kColumns) - 1;
 }
 
 const char* colour_of(Tone tone) {
@@ -66,7 +75,14 @@ void Screen::text(std::string_view text, Tone tone) {
 }
 
 void Screen::status(std::string_view text) {
-  if (terminal_) std::cout << kClearLine << text.substr(0, kColumns - 1) << std::flush;
+  if (!terminal_) return;
+  std::cout << kClearLine << text.substr(0, status_width());
+  flush();
+}
+
+void Screen::flush() {
+  errno = 0;
+  if (!std::cout.flush() && failure_ == 0) failure_ = errno != 0 ? errno : EIO;
 }
 
 void Screen::line(std::string_view text, Tone tone) {
@@ -75,7 +91,8 @@ void Screen::line(std::string_view text, Tone tone) {
   if (coloured) std::cout << colour_of(tone);
   std::cout << text;
   if (coloured) std::cout << "\x1b[0m";
-  std::cout << std::endl;
+  std::cout << '\n';
+  flush();
 }
 
 }  // namespace master_slave

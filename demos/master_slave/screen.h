@@ -22,13 +22,19 @@ class Screen {
   void heading(std::string_view text);
   void event(StoryTime at, std::string_view who, std::string_view what, Tone tone = Tone::plain);
   void text(std::string_view text, Tone tone = Tone::plain);
+  // Cut to the terminal's width.
   void status(std::string_view text);
+
+  // Why standard output cannot be written, an errno; 0: it can.
+  int failure() const { return failure_; }
 
  private:
   void line(std::string_view text, Tone tone);
+  void flush();
 
   const bool terminal_;
   const bool colours_;
+  int failure_ = 0;
 };
 
 }  // namespace master_slave

@@ -121,6 +121,8 @@ struct Replica::Submission {
     return read_or_wait(call, false);
   }
   std::optional<Refusal> operator()(const StatusCall& call) { return read_or_wait(call, true); }
+  // A member is asked for its own hash, to be compared with those of others at the same revision.
+  std::optional<Refusal> operator()(const HashKvCall& call) { return read_or_wait(call, true); }
   std::optional<Refusal> operator()(const MemberListCall& call) {
     return read_or_wait(call, !call.request->linearizable());
   }
@@ -239,6 +241,9 @@ std::optional<Refusal> Replica::read(const AnyCall& call) {
             c.response->set_raftterm(raft_.term());
             c.response->set_raftappliedindex(state_.applied_index());
             return std::nullopt;
+          },
+          [&](const HashKvCall& c) {
+            return keep(state_.store().hash_kv(c.request->revision()), c.response);
           },
           [&](const MemberListCall& c) -> std::optional<Refusal> {
             fill_header(c.response->mutable_header());

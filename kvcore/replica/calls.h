@@ -33,11 +33,14 @@ using LeaseTimeToLiveCall =
     Call<etcdserverpb::LeaseTimeToLiveRequest, etcdserverpb::LeaseTimeToLiveResponse>;
 using LeaseLeasesCall = Call<etcdserverpb::LeaseLeasesRequest, etcdserverpb::LeaseLeasesResponse>;
 using StatusCall = Call<etcdserverpb::StatusRequest, etcdserverpb::StatusResponse>;
+// Caveat: reads every record of the store in one go, while all other requests wait.
+using HashKvCall = Call<etcdserverpb::HashKVRequest, etcdserverpb::HashKVResponse>;
 using MemberListCall = Call<etcdserverpb::MemberListRequest, etcdserverpb::MemberListResponse>;
 
-using AnyCall = std::variant<RangeCall, PutCall, DeleteRangeCall, TxnCall, CompactCall,
-                             LeaseGrantCall, LeaseRevokeCall, LeaseKeepAliveCall,
-                             LeaseTimeToLiveCall, LeaseLeasesCall, StatusCall, MemberListCall>;
+using AnyCall =
+    std::variant<RangeCall, PutCall, DeleteRangeCall, TxnCall, CompactCall, LeaseGrantCall,
+                 LeaseRevokeCall, LeaseKeepAliveCall, LeaseTimeToLiveCall, LeaseLeasesCall,
+                 StatusCall, HashKvCall, MemberListCall>;
 
 // The response is complete, unless there is a refusal.
 struct Answer {

@@ -289,6 +289,10 @@ void CoreThread::status(const etcdserverpb::StatusRequest& request,
                         etcdserverpb::StatusResponse* response, Done done) {
   submit(replica::StatusCall{&request, response}, std::move(done));
 }
+void CoreThread::hash_kv(const etcdserverpb::HashKVRequest& request,
+                         etcdserverpb::HashKVResponse* response, Done done) {
+  submit(replica::HashKvCall{&request, response}, std::move(done));
+}
 void CoreThread::member_list(const etcdserverpb::MemberListRequest& request,
                              etcdserverpb::MemberListResponse* response, Done done) {
   submit(replica::MemberListCall{&request, response}, std::move(done));

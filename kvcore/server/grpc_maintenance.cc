@@ -11,6 +11,7 @@ class MaintenanceService final : public pb::Maintenance::CallbackService {
  public:
   MaintenanceService(RequestHandler& handler, OpenCalls& calls) : handler_(handler), calls_(calls) {
     SetMessageAllocatorFor_Status(&statuses_);
+    SetMessageAllocatorFor_HashKV(&hashes_);
   }
 
   grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context, const pb::StatusRequest*,
@@ -18,11 +19,17 @@ class MaintenanceService final : public pb::Maintenance::CallbackService {
     return start_call<pb::StatusRequest, pb::StatusResponse>(context, handler_, calls_,
                                                              &RequestHandler::status);
   }
+  grpc::ServerUnaryReactor* HashKV(grpc::CallbackServerContext* context, const pb::HashKVRequest*,
+                                   pb::HashKVResponse*) override {
+    return start_call<pb::HashKVRequest, pb::HashKVResponse>(context, handler_, calls_,
+                                                             &RequestHandler::hash_kv);
+  }
 
  private:
   RequestHandler& handler_;
   OpenCalls& calls_;
   CallAllocator<pb::StatusRequest, pb::StatusResponse> statuses_;
+  CallAllocator<pb::HashKVRequest, pb::HashKVResponse> hashes_;
 };
 
 class ClusterService final : public pb::Cluster::CallbackService {

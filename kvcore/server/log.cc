@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 
 #include <grpc/support/log.h>
 #include <nlohmann/json.hpp>
@@ -98,9 +99,15 @@ Result<std::unique_ptr<Log>> Log::open(const LogOptions& options) {
     } else if (options.output == "stdout") {
       sink = std::make_shared<spdlog::sinks::stdout_sink_mt>();
     } else {
+      // The library would make the directories above the file, for which nobody asked.
+      const auto parent = std::filesystem::absolute(options.output).parent_path();
+      std::error_code refused;
+      if (!std::filesystem::is_directory(parent, refused)) {
+        return Error{Errc::io, "cannot log: " + parent.string() + " is not a directory"};
+      }
       sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(options.output);
     }
-  } catch (const spdlog::spdlog_ex& refused) {
+  } catch (const std::exception& refused) {
     return Error{Errc::io, std::string("cannot log: ") + refused.what()};
   }
   auto output = std::make_unique<Output>(Output{spdlog::logger("conclaved", sink), options.format});

@@ -84,6 +84,9 @@ class RequestHandler {
 
   virtual void status(const etcdserverpb::StatusRequest& request,
                       etcdserverpb::StatusResponse* response, Done done) = 0;
+  // Holds up all other requests while it reads the whole store.
+  virtual void hash_kv(const etcdserverpb::HashKVRequest& request,
+                       etcdserverpb::HashKVResponse* response, Done done) = 0;
   virtual void member_list(const etcdserverpb::MemberListRequest& request,
                            etcdserverpb::MemberListResponse* response, Done done) = 0;
 

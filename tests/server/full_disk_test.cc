@@ -6,6 +6,7 @@
 
 #include <sched.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 
 #include "tests/server/conclaved_fixture.h"
 
@@ -58,6 +59,29 @@ TEST_F(FullDiskTest, StopsCleanlyAndLosesNothingAcknowledged) {
   }
   EXPECT_EQ(stop_server(), 0);
   umount(disk().c_str());
+}
+
+TEST_F(ConclavedTest, AFileThatMayNotGrowIsReportedLikeAFullDisk) {
+  start();
+  const rlimit limit{1 << 20, RLIM_INFINITY};
+  ASSERT_EQ(prlimit(server_->pid(), RLIMIT_FSIZE, &limit, nullptr), 0) << strerror(errno);
+  Client client = connect();
+  int acknowledged = 0;
+  while (acknowledged < 1000 &&
+         client.put("key" + std::to_string(acknowledged), std::string(100'000, 'x'),
+                    {.timeout = std::chrono::seconds(2)})) {
+    ++acknowledged;
+  }
+  ASSERT_LT(acknowledged, 1000) << "the limit never was met";
+  const int status = server_->wait();
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 1) << status;
+  EXPECT_NE(server_->output().find("File too large"), std::string::npos) << server_->output();
+
+  start();
+  for (int i = 0; i < acknowledged; ++i) {
+    const auto got = connect().get("key" + std::to_string(i));
+    ASSERT_TRUE(got && got->kvs.size() == 1) << "key" << i << " is gone";
+  }
 }
 
 }  // namespace

@@ -184,6 +184,12 @@ class PretendHandler : public server::RequestHandler {
     response->set_version("3.7.0");
     take(request, response, std::move(done));
   }
+  void hash_kv(const etcdserverpb::HashKVRequest& request, etcdserverpb::HashKVResponse* response,
+               Done done) override {
+    response->set_hash(4711);
+    response->set_hash_revision(request.revision());
+    take(request, response, std::move(done));
+  }
   void member_list(const etcdserverpb::MemberListRequest& request,
                    etcdserverpb::MemberListResponse* response, Done done) override {
     response->add_members()->set_name("pretend");

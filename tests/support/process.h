@@ -16,7 +16,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
-#include <spawn.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -71,7 +71,8 @@ class TempDir {
   std::filesystem::path path_;
 };
 
-// A child process with its output in a file. Killed and reaped with the object.
+// A child process with its output in a file. Killed and reaped with the object, and killed by the
+// kernel if the thread that started it ends, even by a crash: start it on a thread that stays.
 class Process {
  public:
   Process(std::vector<std::string> arguments, const std::filesystem::path& output)
@@ -79,15 +80,16 @@ class Process {
     std::vector<char*> argv;
     for (std::string& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, output_.c_str(),
-                                     O_WRONLY | O_CREAT | O_APPEND, 0600);
-    posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-    const int failed = posix_spawn(&pid_, argv[0], &actions, nullptr, argv.data(), environ);
-    posix_spawn_file_actions_destroy(&actions);
-    CONCLAVE_CHECK(failed == 0, "cannot start " + arguments[0]);
+    int ends[2];  // closed by a successful exec; otherwise it brings the error
+    CONCLAVE_CHECK(pipe2(ends, O_CLOEXEC) == 0, "no pipe can be made");
+    const pid_t parent = getpid();
+    pid_ = fork();
+    if (pid_ == 0) become(argv.data(), output_.c_str(), parent, ends[1]);
+    close(ends[1]);
+    int failure = 0;
+    const bool failed = pid_ < 0 || read(ends[0], &failure, sizeof(failure)) != 0;
+    close(ends[0]);
+    CONCLAVE_CHECK(!failed, "cannot start " + arguments[0] + ": errno " + std::to_string(failure));
   }
   ~Process() {
     if (!status_) kill(SIGKILL);
@@ -120,6 +122,22 @@ class Process {
   }
 
  private:
+  // In the child, where other threads' locks may be held for ever: only what may be called in a
+  // signal handler.
+  [[noreturn]] static void become(char* const* argv, const char* output, pid_t parent,
+                                  int error_fd) {
+    const int in = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    const int out = open(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent && in >= 0 && out >= 0 &&
+        dup2(in, STDIN_FILENO) >= 0 && dup2(out, STDOUT_FILENO) >= 0 &&
+        dup2(out, STDERR_FILENO) >= 0) {
+      execv(argv[0], argv);
+    }
+    const int failure = errno;
+    static_cast<void>(!write(error_fd, &failure, sizeof(failure)));
+    _exit(127);
+  }
+
   std::filesystem::path output_;
   pid_t pid_ = 0;
   std::optional<int> status_;

@@ -27,7 +27,9 @@ inline constexpr std::array kKnownDifferences = {
                     "3.4 loses them in the compaction: not drawn"},
     KnownDifference{"progress is answered once all watches of the stream have caught up",
                     "3.4 answers at once, before events that are on their way: not drawn"},
-    KnownDifference{"HashKV while conclaved does not serve it", "the stores' hashes are not asked"},
+    KnownDifference{"hash_revision of HashKV", "3.4 has no such field"},
+    KnownDifference{"HashKV at the compact revision is answered",
+                    "as etcd since 3.6; 3.4 refuses it as compacted: not drawn"},
     KnownDifference{"lists of leases and of a lease's keys are compared in sorted order",
                     "3.4 gives keys, and leases of equal expiry, in no order"},
 };
@@ -36,6 +38,11 @@ inline constexpr std::array kKnownDifferences = {
 inline std::int64_t comparable_start_revision(std::int64_t drawn, std::int64_t compacted) {
   if (drawn < 0) return 0;
   return drawn == compacted ? drawn + 1 : drawn;
+}
+
+// `drawn`, or the current revision (0) if only one of the two answers there.
+inline std::int64_t comparable_hash_revision(std::int64_t drawn, std::int64_t compacted) {
+  return drawn == compacted ? 0 : drawn;
 }
 
 // Takes out of etcd's answer what the first line of the table names.

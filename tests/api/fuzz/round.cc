@@ -206,12 +206,18 @@ std::optional<Difference> ServerPair::compare_ends(std::size_t step) {
   if (const auto said = compare_streams()) {
     return Difference{step, "watches in the end", said->conclaved, said->etcd};
   }
-  pb::HashKVResponse served;
-  const grpc::Status status = conclaved_calls_.call(pb::HashKVRequest{}, served);
-  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) return std::nullopt;
-  const Answers hashes = carry_out_call<pb::HashKVRequest, pb::HashKVResponse>({});
-  if (hashes.conclaved != hashes.etcd) {
-    return Difference{step, "HashKV in the end", hashes.conclaved, hashes.etcd};
+  const std::int64_t compacted = std::max<std::int64_t>(state_.compacted, 0);
+  const std::int64_t between = (compacted + state_.current + 1) / 2;
+  for (const std::int64_t revision :
+       {std::int64_t{0}, comparable_hash_revision(between, compacted), state_.current + 1,
+        std::max<std::int64_t>(compacted - 1, 0)}) {
+    pb::HashKVRequest request;
+    request.set_revision(revision);
+    const Answers hashes = carry_out_call<pb::HashKVRequest, pb::HashKVResponse>(request);
+    if (hashes.conclaved != hashes.etcd) {
+      return Difference{step, "HashKV at " + std::to_string(revision) + " in the end",
+                        hashes.conclaved, hashes.etcd};
+    }
   }
   return std::nullopt;
 }

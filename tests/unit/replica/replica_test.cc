@@ -12,6 +12,8 @@ namespace {
 using api::Refusal;
 using etcdserverpb::CompactionRequest;
 using etcdserverpb::CompactionResponse;
+using etcdserverpb::HashKVRequest;
+using etcdserverpb::HashKVResponse;
 using etcdserverpb::PutRequest;
 using etcdserverpb::PutResponse;
 using etcdserverpb::RangeRequest;
@@ -252,6 +254,31 @@ TEST_F(ReplicaTest, StatusTellsWhereTheMemberStands) {
   EXPECT_EQ(status->response.raftterm(), 1U);
   EXPECT_EQ(status->response.raftappliedindex(), status->response.raftindex());
   EXPECT_EQ(status->response.header().revision(), 2);
+}
+
+TEST_F(ReplicaTest, AHashIsOfTheMembersOwnStateAndWithinItsHistory) {
+  start();
+  for (int i = 0; i < 5; ++i) ASSERT_TRUE(member_->put("a", std::to_string(i))->acknowledged());
+  const auto hash = [this](std::int64_t revision) {
+    HashKVRequest request;
+    request.set_revision(revision);
+    return member_->call<HashKVRequest, HashKVResponse>(request);
+  };
+  const auto early = hash(4);
+  ASSERT_TRUE(early->acknowledged());
+  EXPECT_EQ(early->response.header().member_id(), 7U);
+  EXPECT_EQ(early->response.header().revision(), 6);
+  EXPECT_EQ(early->response.hash_revision(), 4);
+  EXPECT_EQ(early->response.compact_revision(), -1);
+  const auto current = hash(0);
+  EXPECT_EQ(current->response.hash_revision(), 6);
+  EXPECT_NE(current->response.hash(), early->response.hash());
+  EXPECT_EQ(hash(7)->refusal, Refusal::future_revision);
+  CompactionRequest compact;
+  compact.set_revision(5);
+  ASSERT_TRUE((member_->call<CompactionRequest, CompactionResponse>(compact)->acknowledged()));
+  EXPECT_EQ(hash(4)->refusal, Refusal::compacted);
+  EXPECT_EQ(hash(6)->response.compact_revision(), 5);
 }
 
 TEST_F(ReplicaTest, ACompactedRevisionStaysCompactedAfterARestart) {

@@ -96,12 +96,18 @@ TEST_F(UnaryTest, LeaseCallsReachTheirHandlers) {
   EXPECT_EQ(listed.leases_size(), 1);
 }
 
-TEST_F(UnaryTest, StatusAndMemberListReachTheirHandlers) {
+TEST_F(UnaryTest, MaintenanceAndClusterCallsReachTheirHandlers) {
   pb::Maintenance::Stub maintenance(channel_);
   pb::StatusRequest ask;
   pb::StatusResponse told;
   noted(&pb::Maintenance::Stub::Status, maintenance, ask, told);
   EXPECT_EQ(told.version(), "3.7.0");
+
+  pb::HashKVRequest hash;
+  hash.set_revision(5);
+  pb::HashKVResponse hashed;
+  EXPECT_EQ(noted(&pb::Maintenance::Stub::HashKV, maintenance, hash, hashed), "revision: 5");
+  EXPECT_EQ(hashed.hash(), 4711U);
 
   pb::Cluster::Stub cluster(channel_);
   pb::MemberListRequest list;

@@ -26,6 +26,15 @@ TEST(LogLine, AsJsonStaysJsonWhateverTheBytes) {
             "\"\xef\xbf\xbd\"}");
 }
 
+TEST(Log, MakesNoDirectory) {
+  const std::string directory =
+      ::testing::TempDir() + "conclave_no_directory_" + std::to_string(getpid());
+  const auto log = Log::open({LogLevel::info, LogFormat::console, directory + "/log"});
+  ASSERT_FALSE(log);
+  EXPECT_EQ(log.error().message, "cannot log: " + directory + " is not a directory");
+  EXPECT_FALSE(std::filesystem::exists(directory));
+}
+
 TEST(Log, WritesWhatItsLevelAllows) {
   const std::string path = ::testing::TempDir() + "conclave_log_" + std::to_string(getpid());
   {

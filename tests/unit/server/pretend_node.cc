@@ -71,6 +71,10 @@ class PretendNode final : public Node {
               Done done) override {
     handler_.status(request, response, std::move(done));
   }
+  void hash_kv(const etcdserverpb::HashKVRequest& request, etcdserverpb::HashKVResponse* response,
+               Done done) override {
+    handler_.hash_kv(request, response, std::move(done));
+  }
   void member_list(const etcdserverpb::MemberListRequest& request,
                    etcdserverpb::MemberListResponse* response, Done done) override {
     handler_.member_list(request, response, std::move(done));
