@@ -150,6 +150,11 @@ bool is_read_only(const TxnRequest& request) {
                         [](const RequestOp& operation) { return operation.has_request_range(); });
 }
 
+bool has_put(const TxnRequest& request) {
+  return !all_operations(request,
+                         [](const RequestOp& operation) { return !operation.has_request_put(); });
+}
+
 bool is_serializable(const TxnRequest& request) {
   return all_operations(request, [](const RequestOp& operation) {
     return operation.has_request_range() && operation.request_range().serializable();

@@ -28,6 +28,8 @@ api::Reply<void> validate(const etcdserverpb::TxnRequest& request,
 
 // No put and no delete in any branch: the transaction needs no log entry.
 bool is_read_only(const etcdserverpb::TxnRequest& request);
+// A put in any branch: it may add data.
+bool has_put(const etcdserverpb::TxnRequest& request);
 // Every range in it asks for a serializable read.
 bool is_serializable(const etcdserverpb::TxnRequest& request);
 

@@ -17,23 +17,12 @@ struct Overloaded : Cases... {
 template <class... Cases>
 Overloaded(Cases...) -> Overloaded<Cases...>;
 
-bool adds_data(const etcdserverpb::TxnRequest& txn) {
-  const auto any_put = [](const auto& operations) {
-    for (const etcdserverpb::RequestOp& operation : operations) {
-      if (operation.has_request_put()) return true;
-      if (operation.has_request_txn() && adds_data(operation.request_txn())) return true;
-    }
-    return false;
-  };
-  return any_put(txn.success()) || any_put(txn.failure());
-}
-
 // What a request would add to the store if it were carried out; deletes are let through when it is
 // full.
 bool adds_data(const AnyCall& call) {
   return std::visit(
       Overloaded{[](const PutCall&) { return true; }, [](const LeaseGrantCall&) { return true; },
-                 [](const TxnCall& txn) { return adds_data(*txn.request); },
+                 [](const TxnCall& txn) { return mvcc::has_put(*txn.request); },
                  [](const auto&) { return false; }},
       call);
 }
@@ -45,7 +34,11 @@ bool is_write(const AnyCall& call) {
                  [](const TxnCall& txn) { return !mvcc::is_read_only(*txn.request); },
                  [](const CompactCall&) { return true; },
                  [](const LeaseGrantCall&) { return true; },
-                 [](const LeaseRevokeCall&) { return true; }, [](const auto&) { return false; }},
+                 [](const LeaseRevokeCall&) { return true; },
+                 [](const AlarmCall& alarm) {
+                   return alarm.request->action() != etcdserverpb::AlarmRequest::GET;
+                 },
+                 [](const auto&) { return false; }},
       call);
 }
 
@@ -127,6 +120,13 @@ struct Replica::Submission {
     return read_or_wait(call, !call.request->linearizable());
   }
 
+  std::optional<Refusal> operator()(const AlarmCall& call) {
+    if (call.request->action() == etcdserverpb::AlarmRequest::GET) return read_or_wait(call, false);
+    Proposal proposal;
+    *proposal.mutable_alarm_change()->mutable_request() = *call.request;
+    return replica.propose(id, call.response, std::move(proposal), now);
+  }
+
   std::optional<Refusal> read_or_wait(const AnyCall& call, bool serializable) {
     if (serializable) {
       replica.answer(id, replica.read(call));
@@ -140,6 +140,7 @@ struct Replica::Submission {
 void Replica::submit(RequestId id, const AnyCall& call, Instant now) {
   if (draining_) return answer(id, Refusal::stopped);
   if (auto refusal = refuse_for_load(call)) return answer(id, refusal);
+  if (adds_data(call) && size_in_use() >= options_.quota_bytes) return refuse_for_space(id, now);
   if (auto refusal = std::visit(Submission{*this, id, now}, call)) answer(id, refusal);
 }
 
@@ -151,9 +152,36 @@ std::optional<Refusal> Replica::refuse_for_load(const AnyCall& call) const {
   if (!is_write(call)) return std::nullopt;
   const std::uint64_t uncommitted = state_.store().uncommitted_bytes();
   if (uncommitted >= options_.max_uncommitted_bytes) return Refusal::too_many_requests;
-  if (!adds_data(call)) return std::nullopt;
-  if (size_in_use_bytes_ + uncommitted >= options_.quota_bytes) return Refusal::no_space;
   return std::nullopt;
+}
+
+std::uint64_t Replica::size_in_use() const {
+  return size_in_use_bytes_ + state_.store().uncommitted_bytes();
+}
+
+// The first request that finds no room raises the alarm, and is answered when that is known:
+// whoever was refused finds the alarm in the list.
+void Replica::refuse_for_space(RequestId id, Instant now) {
+  const bool raised = state_.alarms().raised(etcdserverpb::NOSPACE, options_.self.id);
+  if (!raised && alarm_sequence_ == 0 && propose_quota_alarm(true, now)) {
+    pending_.add(alarm_sequence_, {id, nullptr, now + options_.request_timeout});
+  } else {
+    answer(id, Refusal::no_space);
+  }
+}
+
+bool Replica::propose_quota_alarm(bool raise, Instant now) {
+  using etcdserverpb::AlarmRequest;
+  Proposal proposal;
+  AlarmChange& change = *proposal.mutable_alarm_change();
+  change.set_by_quota(true);
+  change.mutable_request()->set_action(raise ? AlarmRequest::ACTIVATE : AlarmRequest::DEACTIVATE);
+  change.mutable_request()->set_memberid(options_.self.id);
+  change.mutable_request()->set_alarm(etcdserverpb::NOSPACE);
+  const std::uint64_t sequence = next_sequence_;
+  if (!propose_own(std::move(proposal), now)) return false;
+  alarm_sequence_ = sequence;
+  return true;
 }
 
 std::optional<Refusal> Replica::propose(RequestId id, Message* response, Proposal proposal,
@@ -163,6 +191,9 @@ std::optional<Refusal> Replica::propose(RequestId id, Message* response, Proposa
   // must live and end under the smallest limit too.
   if (response != nullptr && proposal.ByteSizeLong() > options_.max_request_bytes) {
     return Refusal::request_too_large;
+  }
+  if (response != nullptr) {
+    if (auto refusal = state_.alarms().refusal_of(proposal)) return refusal;
   }
   clock_.advance(now);
   proposal.set_version(kProposalVersion);
@@ -194,6 +225,13 @@ void Replica::fill_header(etcdserverpb::ResponseHeader* header) const {
   header->set_cluster_id(options_.cluster_id);
   header->set_member_id(options_.self.id);
   header->set_raft_term(raft_.term());
+}
+
+void Replica::list_errors(etcdserverpb::StatusResponse& response) const {
+  if (raft_.leader() == 0) response.add_errors(std::string(api::text_of(Refusal::no_leader).text));
+  etcdserverpb::AlarmResponse raised;
+  state_.alarms().list(etcdserverpb::NONE, raised);
+  for (const auto& alarm : raised.alarms()) response.add_errors(text_of(alarm));
 }
 
 // Answers from the applied state. Whoever calls it has seen to it that the state is recent enough.
@@ -240,6 +278,7 @@ std::optional<Refusal> Replica::read(const AnyCall& call) {
             c.response->set_raftindex(raft_.log().committed());
             c.response->set_raftterm(raft_.term());
             c.response->set_raftappliedindex(state_.applied_index());
+            list_errors(*c.response);
             return std::nullopt;
           },
           [&](const HashKvCall& c) {
@@ -252,6 +291,11 @@ std::optional<Refusal> Replica::read(const AnyCall& call) {
             member->set_name(options_.self.name);
             for (const std::string& url : options_.self.peer_urls) member->add_peerurls(url);
             for (const std::string& url : options_.self.client_urls) member->add_clienturls(url);
+            return std::nullopt;
+          },
+          [&](const AlarmCall& c) -> std::optional<Refusal> {
+            start(c.response);
+            state_.alarms().list(c.request->alarm(), *c.response);
             return std::nullopt;
           },
           [](const auto&) -> std::optional<Refusal> {

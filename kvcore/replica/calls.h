@@ -37,10 +37,12 @@ using StatusCall = Call<etcdserverpb::StatusRequest, etcdserverpb::StatusRespons
 using HashKvCall = Call<etcdserverpb::HashKVRequest, etcdserverpb::HashKVResponse>;
 using MemberListCall = Call<etcdserverpb::MemberListRequest, etcdserverpb::MemberListResponse>;
 
+using AlarmCall = Call<etcdserverpb::AlarmRequest, etcdserverpb::AlarmResponse>;
+
 using AnyCall =
     std::variant<RangeCall, PutCall, DeleteRangeCall, TxnCall, CompactCall, LeaseGrantCall,
                  LeaseRevokeCall, LeaseKeepAliveCall, LeaseTimeToLiveCall, LeaseLeasesCall,
-                 StatusCall, HashKvCall, MemberListCall>;
+                 StatusCall, HashKvCall, MemberListCall, AlarmCall>;
 
 // The response is complete, unless there is a refusal.
 struct Answer {

@@ -15,6 +15,9 @@ constexpr std::size_t kExpiriesPerEntry = 1000;
 constexpr std::size_t kRemovalsPerStep = 250;
 constexpr std::size_t kRemovalsPerBatch = 10000;
 constexpr int kWatchWindow = 64;
+// A quota alarm is taken back once this part of the quota is free again: not so little that the
+// next few requests raise it anew.
+constexpr std::uint64_t kFreeOfQuota = 10;
 
 raft::Options raft_options(const Options& options) {
   raft::Options result;
@@ -93,6 +96,7 @@ void Replica::tick(Instant now) {
   watches_.tick(now);
   expire_calls(now);
   if (raft_.role() != raft::Role::leader || draining_) return;
+  if (state_.alarms().any(etcdserverpb::CORRUPT)) return;
   const mvcc::Store& store = state_.store();
   if (const auto revision =
           compactor_.due(now, store.current_revision(), store.compact_revision())) {
@@ -104,6 +108,7 @@ void Replica::tick(Instant now) {
 
 Result<void> Replica::process(Instant now) {
   propose_lease_work(now);
+  take_back_quota_alarm(now);
   begin_read_round(now);
   while (raft_.has_ready()) {
     raft::Ready ready = raft_.take_ready();
@@ -164,6 +169,7 @@ Result<void> Replica::apply(const raft::Entry& entry) {
     return outcome.error();
   }
   clock_.observe(state_.cluster_time_ms());
+  if (ours && proposal.sequence() == alarm_sequence_) alarm_sequence_ = 0;
   for (const mvcc::SharedEvents& events : outcome->events) watches_.notify(events);
   if (waiting) {
     if (!outcome->refusal) {
@@ -207,6 +213,7 @@ void Replica::notice_role(Instant now) {
   if (leads == was_leader_) return;
   was_leader_ = leads;
   compactor_.restart();
+  alarm_sequence_ = 0;
   if (!leads) {
     clock_.stop_leading();
     for (const RequestId id : keeper_.take_all()) answer(id, Refusal::leader_changed);
@@ -235,6 +242,7 @@ void Replica::propose_lease_work(Instant now) {
   }
   // An expiry must not be decided before what the last leader wrote is known to be applied.
   if (!keeper_.may_expire() || !is_ready() || draining_) return;
+  if (state_.alarms().any(etcdserverpb::CORRUPT)) return;
   // Stamps are rounded down to milliseconds: a lease may have been granted one after its stamp.
   const std::vector<std::int64_t> due = state_.lessor().due(clock_.now_ms() - 1, kExpiriesPerEntry);
   if (due.empty()) return;
@@ -242,6 +250,14 @@ void Replica::propose_lease_work(Instant now) {
   proposal.mutable_lease_expire()->mutable_ids()->Add(due.begin(), due.end());
   const std::uint64_t sequence = next_sequence_;
   if (propose_own(std::move(proposal), now)) keeper_.begin_expiry(sequence);
+}
+
+void Replica::take_back_quota_alarm(Instant now) {
+  if (state_.alarms().none() || alarm_sequence_ != 0 || draining_) return;
+  if (raft_.role() != raft::Role::leader || !is_ready()) return;
+  if (!state_.alarms().raised_by_quota(options_.self.id)) return;
+  if (size_in_use() >= options_.quota_bytes - options_.quota_bytes / kFreeOfQuota) return;
+  propose_quota_alarm(false, now);
 }
 
 void Replica::begin_read_round(Instant now) {

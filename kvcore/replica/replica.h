@@ -151,12 +151,16 @@ class Replica {
   // calls.cc: requests in, answers out
   struct Submission;
   std::optional<api::Refusal> refuse_for_load(const AnyCall& call) const;
+  std::uint64_t size_in_use() const;
+  void refuse_for_space(RequestId id, Instant now);
+  bool propose_quota_alarm(bool raise, Instant now);
   std::optional<api::Refusal> propose(RequestId id, google::protobuf::Message* response,
                                       Proposal proposal, Instant now);
   bool propose_own(Proposal proposal, Instant now);
   void answer(RequestId id, std::optional<api::Refusal> refusal);
   std::optional<api::Refusal> read(const AnyCall& call);
   void fill_header(etcdserverpb::ResponseHeader* header) const;
+  void list_errors(etcdserverpb::StatusResponse& response) const;
 
   // replica.cc: the way of an entry
   void take_raft_ready(Instant now);
@@ -168,6 +172,7 @@ class Replica {
   void answer_applied(const Proposal& proposal, const StateMachine::Outcome& outcome);
   void notice_role(Instant now);
   void propose_lease_work(Instant now);
+  void take_back_quota_alarm(Instant now);
   void expire_calls(Instant now);
   void maybe_take_batch(Instant now);
 
@@ -187,6 +192,7 @@ class Replica {
   WatchStreams watches_;
 
   std::uint64_t next_sequence_ = 1;
+  std::uint64_t alarm_sequence_ = 0;  // of a quota alarm's entry under way; 0: none
   bool draining_ = false;
   bool was_leader_ = false;
 

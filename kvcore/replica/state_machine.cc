@@ -8,6 +8,7 @@ namespace conclave::replica {
 namespace {
 
 constexpr std::string_view kAppliedKey = "applied";  // index, term, cluster time: three u64/i64 LE
+constexpr std::string_view kAlarmsKey = "alarms";    // alarms.cc
 
 mvcc::LeaseChecker checker_of(const lease::Lessor& lessor) {
   return [&lessor](std::int64_t id) { return lessor.exists(id); };
@@ -42,6 +43,11 @@ Result<void> StateMachine::load_position() {
 Result<void> StateMachine::load() {
   if (Result<void> loaded = load_position(); !loaded) return loaded;
   if (Result<void> loaded = store_->load(); !loaded) return loaded;
+  const Result<std::optional<std::string>> alarms = storage_->get(mvcc::Table::meta, kAlarmsKey);
+  if (!alarms) return alarms.error();
+  if (*alarms) {
+    if (Result<void> restored = alarms_.restore(**alarms); !restored) return restored;
+  }
   Result<void> restored;
   const Result<void> scanned = storage_->scan(mvcc::Table::leases, "", "",
                                               [&](std::string_view key, std::string_view value) {
@@ -84,6 +90,8 @@ void StateMachine::skip(const raft::Entry& entry) {
 Result<StateMachine::Outcome> StateMachine::apply_request(const Proposal& proposal,
                                                           google::protobuf::Message* response) {
   Outcome outcome;
+  outcome.refusal = alarms_.refusal_of(proposal);
+  if (outcome.refusal) return outcome;
   switch (proposal.request_case()) {
     case Proposal::kPut:
       keep(store_->put(proposal.put(), checker_of(lessor_)), response, outcome);
@@ -121,6 +129,8 @@ Result<StateMachine::Outcome> StateMachine::apply_request(const Proposal& propos
       }
       return outcome;
     }
+    case Proposal::kAlarmChange:
+      return apply_alarm_change(proposal.alarm_change(), response);
     case Proposal::REQUEST_NOT_SET:
       break;
   }
@@ -181,7 +191,22 @@ StateMachine::Outcome StateMachine::apply_lease_revoke(
   return outcome;
 }
 
+// What the quota raises stands for the request that it refuses.
+StateMachine::Outcome StateMachine::apply_alarm_change(const AlarmChange& change,
+                                                       google::protobuf::Message* response) {
+  Outcome outcome;
+  auto* answer = static_cast<etcdserverpb::AlarmResponse*>(response);
+  alarms_.apply(change, answer);
+  const bool raises = change.request().action() == etcdserverpb::AlarmRequest::ACTIVATE;
+  if (change.by_quota() && raises) outcome.refusal = api::Refusal::no_space;
+  if (answer != nullptr) answer->mutable_header()->set_revision(store_->current_revision());
+  return outcome;
+}
+
 std::shared_ptr<const mvcc::Batch> StateMachine::take_batch() {
+  if (std::optional<std::string> alarms = alarms_.take_write()) {
+    store_->add_write({mvcc::Table::meta, std::string(kAlarmsKey), std::move(alarms)});
+  }
   for (lease::RecordWrite& write : lessor_.take_writes()) {
     store_->add_write({mvcc::Table::leases, std::move(write.key), std::move(write.value)});
   }

@@ -13,11 +13,12 @@
 #include "conclave/lease/lessor.h"
 #include "conclave/mvcc/store.h"
 #include "conclave/raft/types.h"
+#include "conclave/replica/alarms.h"
 #include "conclave/replica/proposal.h"
 
 namespace conclave::replica {
 
-// The applied state: keys, leases and the place in the log that they stand for.
+// The applied state: keys, leases, alarms and the place in the log that they stand for.
 //
 // apply() is a function of the entry and of this state alone: no clock, no cache, nothing of what
 // this member has put on disk or removed from it. So members that applied the same entries are
@@ -56,9 +57,10 @@ class StateMachine {
   mvcc::Store& store() { return *store_; }
   const mvcc::Store& store() const { return *store_; }
   const lease::Lessor& lessor() const { return lessor_; }
+  const Alarms& alarms() const { return alarms_; }
 
-  // Everything applied so far and not yet taken, with the applied index, its term, the cluster time
-  // and the changed leases: what is on disk together is true together.
+  // Everything applied so far and not yet taken, with the applied index, its term, the cluster
+  // time, the changed leases and the alarms: what is on disk together is true together.
   std::shared_ptr<const mvcc::Batch> take_batch();
 
  private:
@@ -70,12 +72,14 @@ class StateMachine {
   void delete_keys_of(const lease::Revoked& revoked, Outcome& outcome);
   Outcome apply_lease_grant(const etcdserverpb::LeaseGrantRequest& request,
                             google::protobuf::Message* response);
+  Outcome apply_alarm_change(const AlarmChange& change, google::protobuf::Message* response);
   Outcome apply_lease_revoke(const etcdserverpb::LeaseRevokeRequest& request,
                              google::protobuf::Message* response);
 
   const mvcc::Storage* storage_;
   std::unique_ptr<mvcc::Store> store_;
   lease::Lessor lessor_;
+  Alarms alarms_;
   raft::Index applied_index_ = 0;
   raft::Term applied_term_ = 0;
   std::int64_t cluster_time_ms_ = 0;

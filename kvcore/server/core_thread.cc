@@ -293,6 +293,10 @@ void CoreThread::hash_kv(const etcdserverpb::HashKVRequest& request,
                          etcdserverpb::HashKVResponse* response, Done done) {
   submit(replica::HashKvCall{&request, response}, std::move(done));
 }
+void CoreThread::alarm(const etcdserverpb::AlarmRequest& request,
+                       etcdserverpb::AlarmResponse* response, Done done) {
+  submit(replica::AlarmCall{&request, response}, std::move(done));
+}
 void CoreThread::member_list(const etcdserverpb::MemberListRequest& request,
                              etcdserverpb::MemberListResponse* response, Done done) {
   submit(replica::MemberListCall{&request, response}, std::move(done));

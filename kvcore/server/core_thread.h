@@ -59,6 +59,8 @@ class CoreThread final : public Node {
               Done done) override;
   void hash_kv(const etcdserverpb::HashKVRequest& request, etcdserverpb::HashKVResponse* response,
                Done done) override;
+  void alarm(const etcdserverpb::AlarmRequest& request, etcdserverpb::AlarmResponse* response,
+             Done done) override;
   void member_list(const etcdserverpb::MemberListRequest& request,
                    etcdserverpb::MemberListResponse* response, Done done) override;
   std::unique_ptr<WatchStream> open_watch(std::shared_ptr<WatchSink> sink) override;

@@ -12,6 +12,7 @@ class MaintenanceService final : public pb::Maintenance::CallbackService {
   MaintenanceService(RequestHandler& handler, OpenCalls& calls) : handler_(handler), calls_(calls) {
     SetMessageAllocatorFor_Status(&statuses_);
     SetMessageAllocatorFor_HashKV(&hashes_);
+    SetMessageAllocatorFor_Alarm(&alarms_);
   }
 
   grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context, const pb::StatusRequest*,
@@ -24,12 +25,18 @@ class MaintenanceService final : public pb::Maintenance::CallbackService {
     return start_call<pb::HashKVRequest, pb::HashKVResponse>(context, handler_, calls_,
                                                              &RequestHandler::hash_kv);
   }
+  grpc::ServerUnaryReactor* Alarm(grpc::CallbackServerContext* context, const pb::AlarmRequest*,
+                                  pb::AlarmResponse*) override {
+    return start_call<pb::AlarmRequest, pb::AlarmResponse>(context, handler_, calls_,
+                                                           &RequestHandler::alarm);
+  }
 
  private:
   RequestHandler& handler_;
   OpenCalls& calls_;
   CallAllocator<pb::StatusRequest, pb::StatusResponse> statuses_;
   CallAllocator<pb::HashKVRequest, pb::HashKVResponse> hashes_;
+  CallAllocator<pb::AlarmRequest, pb::AlarmResponse> alarms_;
 };
 
 class ClusterService final : public pb::Cluster::CallbackService {

@@ -87,6 +87,8 @@ class RequestHandler {
   // Holds up all other requests while it reads the whole store.
   virtual void hash_kv(const etcdserverpb::HashKVRequest& request,
                        etcdserverpb::HashKVResponse* response, Done done) = 0;
+  virtual void alarm(const etcdserverpb::AlarmRequest& request,
+                     etcdserverpb::AlarmResponse* response, Done done) = 0;
   virtual void member_list(const etcdserverpb::MemberListRequest& request,
                            etcdserverpb::MemberListResponse* response, Done done) = 0;
 

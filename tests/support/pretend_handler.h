@@ -190,6 +190,11 @@ class PretendHandler : public server::RequestHandler {
     response->set_hash_revision(request.revision());
     take(request, response, std::move(done));
   }
+  void alarm(const etcdserverpb::AlarmRequest& request, etcdserverpb::AlarmResponse* response,
+             Done done) override {
+    response->add_alarms()->set_memberid(request.memberid());
+    take(request, response, std::move(done));
+  }
   void member_list(const etcdserverpb::MemberListRequest& request,
                    etcdserverpb::MemberListResponse* response, Done done) override {
     response->add_members()->set_name("pretend");

@@ -109,6 +109,13 @@ TEST_F(UnaryTest, MaintenanceAndClusterCallsReachTheirHandlers) {
   EXPECT_EQ(noted(&pb::Maintenance::Stub::HashKV, maintenance, hash, hashed), "revision: 5");
   EXPECT_EQ(hashed.hash(), 4711U);
 
+  pb::AlarmRequest raise;
+  raise.set_memberid(9);
+  pb::AlarmResponse raised;
+  EXPECT_EQ(noted(&pb::Maintenance::Stub::Alarm, maintenance, raise, raised), "memberID: 9");
+  ASSERT_EQ(raised.alarms_size(), 1);
+  EXPECT_EQ(raised.alarms(0).memberid(), 9U);
+
   pb::Cluster::Stub cluster(channel_);
   pb::MemberListRequest list;
   list.set_linearizable(true);
@@ -131,8 +138,10 @@ TEST_F(UnaryTest, EveryRefusalArrivesWithItsCodeAndText) {
 }
 
 TEST_F(UnaryTest, WhatIsNotCarriedOutIsUnimplemented) {
-  pb::AlarmResponse alarm;
-  EXPECT_EQ(pb::Maintenance::NewStub(channel_)->Alarm(context().get(), {}, &alarm).error_code(),
+  pb::DefragmentResponse defragmented;
+  EXPECT_EQ(pb::Maintenance::NewStub(channel_)
+                ->Defragment(context().get(), {}, &defragmented)
+                .error_code(),
             grpc::StatusCode::UNIMPLEMENTED);
   pb::MemberAddResponse added;
   EXPECT_EQ(pb::Cluster::NewStub(channel_)->MemberAdd(context().get(), {}, &added).error_code(),
