@@ -1,11 +1,11 @@
 #include "conclave/mvcc/validate.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace conclave::mvcc {
 namespace {
@@ -19,49 +19,103 @@ using etcdserverpb::TxnRequest;
 using Operations = google::protobuf::RepeatedPtrField<RequestOp>;
 using Keys = std::set<std::string_view>;
 
-api::Reply<void> check_operations(const TxnRequest& request, std::size_t budget);
+// The operations of one request, compares included, over all levels.
+class OperationCheck {
+ public:
+  explicit OperationCheck(std::size_t total_max) : left_(total_max) {}
 
-api::Reply<void> check_operation(const RequestOp& operation, std::size_t nested_budget) {
-  switch (operation.request_case()) {
-    case RequestOp::kRequestRange:
-      return validate(operation.request_range());
-    case RequestOp::kRequestPut:
-      return validate(operation.request_put());
-    case RequestOp::kRequestDeleteRange:
-      return validate(operation.request_delete_range());
-    case RequestOp::kRequestTxn:
-      return check_operations(operation.request_txn(), nested_budget);
-    default:
-      return api::Refusal::key_not_found;
+  // `budget`: the most that one list may have.
+  api::Reply<void> check(const TxnRequest& request, std::size_t budget) {
+    const auto compares = static_cast<std::size_t>(request.compare_size());
+    const auto successes = static_cast<std::size_t>(request.success_size());
+    const auto failures = static_cast<std::size_t>(request.failure_size());
+    const std::size_t longest = std::max({compares, successes, failures});
+    const std::size_t all = compares + successes + failures;
+    if (longest > budget || all > left_) return api::Refusal::too_many_operations;
+    left_ -= all;
+    for (const Compare& compare : request.compare()) {
+      if (compare.key().empty()) return api::Refusal::empty_key;
+    }
+    for (const Operations* branch : {&request.success(), &request.failure()}) {
+      for (const RequestOp& operation : *branch) {
+        if (auto checked = check(operation, budget - longest); !checked) return checked;
+      }
+    }
+    return {};
   }
-}
 
-api::Reply<void> check_operations(const TxnRequest& request, std::size_t budget) {
-  const std::size_t longest = static_cast<std::size_t>(
-      std::max({request.compare_size(), request.success_size(), request.failure_size()}));
-  if (longest > budget) return api::Refusal::too_many_operations;
-  for (const Compare& compare : request.compare()) {
-    if (compare.key().empty()) return api::Refusal::empty_key;
-  }
-  for (const Operations* branch : {&request.success(), &request.failure()}) {
-    for (const RequestOp& operation : *branch) {
-      if (auto checked = check_operation(operation, budget - longest); !checked) return checked;
+ private:
+  api::Reply<void> check(const RequestOp& operation, std::size_t nested_budget) {
+    switch (operation.request_case()) {
+      case RequestOp::kRequestRange:
+        return validate(operation.request_range());
+      case RequestOp::kRequestPut:
+        return validate(operation.request_put());
+      case RequestOp::kRequestDeleteRange:
+        return validate(operation.request_delete_range());
+      case RequestOp::kRequestTxn:
+        return check(operation.request_txn(), nested_budget);
+      default:
+        return api::Refusal::key_not_found;
     }
   }
-  return {};
+
+  std::size_t left_;
+};
+
+template <class Set>
+void take_over(Set& into, Set& from) {
+  if (into.size() < from.size()) into.swap(from);
+  into.merge(from);
 }
+
+// Half-open ranges of keys; those that touch are one.
+class KeyRanges {
+ public:
+  void add(std::string_view begin, std::string_view end) {
+    if (begin >= end) return;
+    auto next = ends_.upper_bound(begin);
+    if (next != ends_.begin() && std::prev(next)->second >= begin) begin = (--next)->first;
+    while (next != ends_.end() && next->first <= end) {
+      end = std::max(end, next->second);
+      next = ends_.erase(next);
+    }
+    ends_.emplace_hint(next, begin, end);
+  }
+  void take_over(KeyRanges& from) {
+    if (ends_.size() < from.ends_.size()) ends_.swap(from.ends_);
+    for (const auto& [begin, end] : from.ends_) add(begin, end);
+  }
+  bool contains(std::string_view key) const {
+    const auto next = ends_.upper_bound(key);
+    return next != ends_.begin() && key < std::prev(next)->second;
+  }
+
+ private:
+  std::map<std::string_view, std::string_view> ends_;  // by begin
+};
 
 // What a list of operations puts and deletes, those of nested transactions included.
 struct Touched {
   Keys puts;
-  std::vector<const DeleteRangeRequest*> deletes;
+  Keys deleted_keys;
+  KeyRanges deleted_ranges;
 
-  // As in etcd, which reads a delete's "\0" end as a key here: a delete without end meets no put.
+  void add(const DeleteRangeRequest& request) {
+    if (request.range_end().empty()) {
+      deleted_keys.insert(request.key());
+    } else {
+      // As in etcd, which reads a "\0" end as a key here: a delete without end meets no put.
+      deleted_ranges.add(request.key(), request.range_end());
+    }
+  }
+  void add(Touched& nested) {
+    take_over(puts, nested.puts);
+    take_over(deleted_keys, nested.deleted_keys);
+    deleted_ranges.take_over(nested.deleted_ranges);
+  }
   bool deletes_key(std::string_view key) const {
-    return std::any_of(deletes.begin(), deletes.end(), [key](const DeleteRangeRequest* request) {
-      if (request->range_end().empty()) return key == request->key();
-      return key >= request->key() && key < request->range_end();
-    });
+    return deleted_keys.contains(key) || deleted_ranges.contains(key);
   }
 };
 
@@ -70,9 +124,7 @@ struct Touched {
 // its puts.
 bool collect(const Operations& operations, Touched& touched) {
   for (const RequestOp& operation : operations) {
-    if (operation.has_request_delete_range()) {
-      touched.deletes.push_back(&operation.request_delete_range());
-    }
+    if (operation.has_request_delete_range()) touched.add(operation.request_delete_range());
   }
   for (const RequestOp& operation : operations) {
     if (!operation.has_request_txn()) continue;
@@ -87,10 +139,8 @@ bool collect(const Operations& operations, Touched& touched) {
         if (touched.puts.contains(key) || touched.deletes_key(key)) return false;
       }
     }
-    touched.puts.merge(success.puts);
-    touched.puts.merge(failure.puts);
-    touched.deletes.insert(touched.deletes.end(), success.deletes.begin(), success.deletes.end());
-    touched.deletes.insert(touched.deletes.end(), failure.deletes.begin(), failure.deletes.end());
+    touched.add(success);
+    touched.add(failure);
   }
   for (const RequestOp& operation : operations) {
     if (!operation.has_request_put()) continue;
@@ -137,7 +187,8 @@ api::Reply<void> validate(const DeleteRangeRequest& request) {
 }
 
 api::Reply<void> validate(const TxnRequest& request, std::size_t max_operations) {
-  if (auto checked = check_operations(request, max_operations); !checked) return checked;
+  OperationCheck operations(kTotalOperationsFactor * max_operations);
+  if (auto checked = operations.check(request, max_operations); !checked) return checked;
   for (const Operations* branch : {&request.success(), &request.failure()}) {
     Touched touched;
     if (!collect(*branch, touched)) return api::Refusal::duplicate_key;

@@ -11,6 +11,10 @@ namespace conclave::mvcc {
 // no entry that can never succeed reaches the log. Pure functions, any thread.
 
 inline constexpr std::size_t kMaxTxnOperations = 128;
+// How many times that a transaction may have in all, compares, both branches and all levels
+// counted. etcd has no such bound: what its rule for each level allows is millions. Three would do
+// for a transaction that nests nothing.
+inline constexpr std::size_t kTotalOperationsFactor = 8;
 
 // Refusals: empty_key, invalid_sort_option.
 api::Reply<void> validate(const etcdserverpb::RangeRequest& request);
@@ -20,7 +24,8 @@ api::Reply<void> validate(const etcdserverpb::PutRequest& request);
 api::Reply<void> validate(const etcdserverpb::DeleteRangeRequest& request);
 // Refusals: those of its operations; key_not_found (an operation without a request);
 // too_many_operations: more than `max_operations` compares, or operations in a branch, where a
-// nested transaction may only have what the longest list of its parent leaves; duplicate_key: a key
+// nested transaction may only have what the longest list of its parent leaves, or more than
+// kTotalOperationsFactor times as many in all; duplicate_key: a key
 // put twice, or put and deleted. The two branches of one nested transaction exclude each other and
 // may name the same key.
 api::Reply<void> validate(const etcdserverpb::TxnRequest& request,

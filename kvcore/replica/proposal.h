@@ -13,10 +13,10 @@ namespace conclave::replica {
 inline constexpr std::uint32_t kProposalVersion = 1;
 
 // False for bytes that are no proposal. To be used for every payload: protobuf's own readers refuse
-// a message nested deeper than 100, and a proposal holds a request, which came through such a
-// reader, one level deeper. An entry that was accepted must be readable for ever.
+// a message nested deeper than 100; a proposal holds a request of up to three times as many levels,
+// one level deeper. An entry that was accepted must be readable for ever.
 inline bool parse_proposal(const std::string& payload, Proposal& proposal) {
-  constexpr int kNestingMax = 200;
+  constexpr int kNestingMax = 400;
   google::protobuf::io::CodedInputStream input(
       reinterpret_cast<const std::uint8_t*>(payload.data()), static_cast<int>(payload.size()));
   input.SetRecursionLimit(kNestingMax);

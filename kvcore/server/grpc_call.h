@@ -2,13 +2,16 @@
 
 #include <atomic>
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include <google/protobuf/arena.h>
+#include <google/protobuf/descriptor.h>
 #include <grpcpp/grpcpp.h>
 
 #include "conclave/api/errors.h"
+#include "conclave/server/grpc_incoming.h"
 #include "conclave/server/open_calls.h"
 #include "conclave/server/request_handler.h"
 
@@ -26,13 +29,14 @@ inline grpc::Status status_of(api::Refusal refusal) {
 // reactor, and the handler's `done`. A client that goes away, or a shutdown whose patience is over,
 // ends the call for gRPC at once, while the messages stay until the handler is done with them.
 template <class Request, class Response>
-class UnaryCall final : public grpc::MessageHolder<Request, Response>,
+class UnaryCall final : public grpc::MessageHolder<Incoming<Request>, Response>,
                         public grpc::ServerUnaryReactor {
  public:
   using Method = void (RequestHandler::*)(const Request&, Response*, RequestHandler::Done);
 
   UnaryCall() : arena_(options(block_)) {
-    this->set_request(google::protobuf::Arena::CreateMessage<Request>(&arena_));
+    request_.message = google::protobuf::Arena::CreateMessage<Request>(&arena_);
+    this->set_request(&request_);
     this->set_response(google::protobuf::Arena::CreateMessage<Response>(&arena_));
   }
   UnaryCall(const UnaryCall&) = delete;
@@ -42,13 +46,14 @@ class UnaryCall final : public grpc::MessageHolder<Request, Response>,
   // memory of its own; its running exactly once is the handler's promise.
   grpc::ServerUnaryReactor* start(RequestHandler& handler, OpenCalls& calls, Method method) {
     calls_ = &calls;
-    if (!calls.enter()) {
+    const bool open = calls.enter();
+    if (!open || !request_.readable) {
       references_.fetch_add(1, std::memory_order_relaxed);
-      finish(status_of(api::Refusal::stopped));
+      finish(open ? unreadable_request() : status_of(api::Refusal::stopped));
       return this;
     }
     references_.fetch_add(2, std::memory_order_relaxed);
-    (handler.*method)(*this->request(), this->response(),
+    (handler.*method)(*request_.message, this->response(),
                       [this](std::optional<api::Refusal> refusal) {
                         finish(refusal ? status_of(*refusal) : grpc::Status::OK);
                         release();
@@ -83,23 +88,56 @@ class UnaryCall final : public grpc::MessageHolder<Request, Response>,
   std::atomic<bool> finished_{false};
   alignas(std::max_align_t) std::byte block_[1024];
   google::protobuf::Arena arena_;
+  Incoming<Request> request_;
 };
 
 template <class Request, class Response>
-class CallAllocator final : public grpc::MessageAllocator<Request, Response> {
+class CallAllocator final : public grpc::MessageAllocator<Incoming<Request>, Response> {
  public:
-  grpc::MessageHolder<Request, Response>* AllocateMessages() override {
+  grpc::MessageHolder<Incoming<Request>, Response>* AllocateMessages() override {
     return new UnaryCall<Request, Response>();
   }
 };
 
-// Begins the call whose messages a CallAllocator<Request, Response> made for `context`.
-template <class Request, class Response>
-grpc::ServerUnaryReactor* start_call(grpc::CallbackServerContext* context, RequestHandler& handler,
-                                     OpenCalls& calls,
-                                     typename UnaryCall<Request, Response>::Method method) {
-  auto* call = static_cast<UnaryCall<Request, Response>*>(context->GetRpcAllocatorState());
-  return call->start(handler, calls, method);
-}
+// A group of calls of the API, etcdserverpb::KV for one, some of which go to the handler. What is
+// not served is answered UNIMPLEMENTED.
+template <class Group>
+class HandledService : public Group::CallbackService {
+ protected:
+  HandledService(RequestHandler& handler, OpenCalls& calls) : handler_(handler), calls_(calls) {}
+
+  template <class Request, class Response>
+  void serve(const char* name,
+             void (RequestHandler::*method)(const Request&, Response*, RequestHandler::Done)) {
+    static CallAllocator<Request, Response> allocator;
+    auto call = std::make_unique<grpc::internal::CallbackUnaryHandler<Incoming<Request>, Response>>(
+        [this, method](grpc::CallbackServerContext* context, const Incoming<Request>*, Response*) {
+          auto* state = context->GetRpcAllocatorState();
+          return static_cast<UnaryCall<Request, Response>*>(state)->start(handler_, calls_, method);
+        });
+    call->SetMessageAllocator(&allocator);
+    this->MarkMethodCallback(index_of<Request>(name), call.release());
+  }
+
+  // `Call` is a ServerBidiReactor<Incoming<Request>, Response> that deletes itself.
+  template <class Request, class Response, class Call>
+  void serve_stream(const char* name) {
+    auto call = std::make_unique<grpc::internal::CallbackBidiHandler<Incoming<Request>, Response>>(
+        [this](grpc::CallbackServerContext*) { return new Call(handler_, calls_); });
+    this->MarkMethodCallback(index_of<Request>(name), call.release());
+  }
+
+ private:
+  template <class Request>
+  static int index_of(const char* name) {
+    const std::string service = Group::service_full_name();
+    const auto* file = Request::descriptor()->file();
+    const auto* described = file->FindServiceByName(service.substr(service.rfind('.') + 1));
+    return described->FindMethodByName(name)->index();
+  }
+
+  RequestHandler& handler_;
+  OpenCalls& calls_;
+};
 
 }  // namespace conclave::server

@@ -11,7 +11,8 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-using Reactor = grpc::ServerBidiReactor<pb::LeaseKeepAliveRequest, pb::LeaseKeepAliveResponse>;
+using Request = Incoming<pb::LeaseKeepAliveRequest>;
+using Reactor = grpc::ServerBidiReactor<Request, pb::LeaseKeepAliveResponse>;
 
 // What one LeaseKeepAlive call and the renewals on their way share. Renewals of many leases go to
 // the handler without waiting for each other, so that they can travel in one log entry; their
@@ -53,6 +54,7 @@ class KeepAliveState final : public EndableStream,
 
   // The client has asked for the last time: what is in flight is answered, then the stream ends.
   void finish_reading() { end_after_replies(grpc::Status::OK); }
+  void refuse_unreadable() { end_after_replies(unreadable_request()); }
 
   void end(api::Refusal reason) override { end_after_replies(status_of(reason)); }
 
@@ -116,7 +118,7 @@ class KeepAliveState final : public EndableStream,
     output_.end(status);
   }
 
-  StreamOutput<pb::LeaseKeepAliveRequest, pb::LeaseKeepAliveResponse> output_;
+  StreamOutput<Request, pb::LeaseKeepAliveResponse> output_;
   std::mutex mutex_;
   std::deque<std::shared_ptr<Renewal>> in_flight_;  // in order of request
   bool ending_ = false;                             // takes no further request
@@ -135,7 +137,9 @@ class KeepAliveCall final : public Reactor {
   void OnReadDone(bool ok) override {
     if (!ok) {
       state_->finish_reading();
-    } else if (state_->carry_out(handler_, request_)) {
+    } else if (!request_.readable) {
+      state_->refuse_unreadable();
+    } else if (state_->carry_out(handler_, message_)) {
       StartRead(&request_);
     }
   }
@@ -154,53 +158,20 @@ class KeepAliveCall final : public Reactor {
   OpenCalls& calls_;
   const std::shared_ptr<KeepAliveState> state_;
   OpenCalls::StreamId id_ = 0;
-  pb::LeaseKeepAliveRequest request_;
+  pb::LeaseKeepAliveRequest message_;
+  Request request_{&message_};
 };
 
-class LeaseService final : public pb::Lease::CallbackService {
+class LeaseService final : public HandledService<pb::Lease> {
  public:
-  LeaseService(RequestHandler& handler, OpenCalls& calls) : handler_(handler), calls_(calls) {
-    SetMessageAllocatorFor_LeaseGrant(&grants_);
-    SetMessageAllocatorFor_LeaseRevoke(&revocations_);
-    SetMessageAllocatorFor_LeaseTimeToLive(&times_to_live_);
-    SetMessageAllocatorFor_LeaseLeases(&listings_);
+  LeaseService(RequestHandler& handler, OpenCalls& calls) : HandledService(handler, calls) {
+    serve("LeaseGrant", &RequestHandler::lease_grant);
+    serve("LeaseRevoke", &RequestHandler::lease_revoke);
+    serve("LeaseTimeToLive", &RequestHandler::lease_time_to_live);
+    serve("LeaseLeases", &RequestHandler::lease_leases);
+    serve_stream<pb::LeaseKeepAliveRequest, pb::LeaseKeepAliveResponse, KeepAliveCall>(
+        "LeaseKeepAlive");
   }
-
-  grpc::ServerUnaryReactor* LeaseGrant(grpc::CallbackServerContext* context,
-                                       const pb::LeaseGrantRequest*,
-                                       pb::LeaseGrantResponse*) override {
-    return start_call<pb::LeaseGrantRequest, pb::LeaseGrantResponse>(context, handler_, calls_,
-                                                                     &RequestHandler::lease_grant);
-  }
-  grpc::ServerUnaryReactor* LeaseRevoke(grpc::CallbackServerContext* context,
-                                        const pb::LeaseRevokeRequest*,
-                                        pb::LeaseRevokeResponse*) override {
-    return start_call<pb::LeaseRevokeRequest, pb::LeaseRevokeResponse>(
-        context, handler_, calls_, &RequestHandler::lease_revoke);
-  }
-  Reactor* LeaseKeepAlive(grpc::CallbackServerContext*) override {
-    return new KeepAliveCall(handler_, calls_);
-  }
-  grpc::ServerUnaryReactor* LeaseTimeToLive(grpc::CallbackServerContext* context,
-                                            const pb::LeaseTimeToLiveRequest*,
-                                            pb::LeaseTimeToLiveResponse*) override {
-    return start_call<pb::LeaseTimeToLiveRequest, pb::LeaseTimeToLiveResponse>(
-        context, handler_, calls_, &RequestHandler::lease_time_to_live);
-  }
-  grpc::ServerUnaryReactor* LeaseLeases(grpc::CallbackServerContext* context,
-                                        const pb::LeaseLeasesRequest*,
-                                        pb::LeaseLeasesResponse*) override {
-    return start_call<pb::LeaseLeasesRequest, pb::LeaseLeasesResponse>(
-        context, handler_, calls_, &RequestHandler::lease_leases);
-  }
-
- private:
-  RequestHandler& handler_;
-  OpenCalls& calls_;
-  CallAllocator<pb::LeaseGrantRequest, pb::LeaseGrantResponse> grants_;
-  CallAllocator<pb::LeaseRevokeRequest, pb::LeaseRevokeResponse> revocations_;
-  CallAllocator<pb::LeaseTimeToLiveRequest, pb::LeaseTimeToLiveResponse> times_to_live_;
-  CallAllocator<pb::LeaseLeasesRequest, pb::LeaseLeasesResponse> listings_;
 };
 
 }  // namespace

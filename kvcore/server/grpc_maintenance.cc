@@ -5,57 +5,20 @@
 namespace conclave::server {
 namespace {
 
-namespace pb = etcdserverpb;
-
-class MaintenanceService final : public pb::Maintenance::CallbackService {
+class MaintenanceService final : public HandledService<etcdserverpb::Maintenance> {
  public:
-  MaintenanceService(RequestHandler& handler, OpenCalls& calls) : handler_(handler), calls_(calls) {
-    SetMessageAllocatorFor_Status(&statuses_);
-    SetMessageAllocatorFor_HashKV(&hashes_);
-    SetMessageAllocatorFor_Alarm(&alarms_);
+  MaintenanceService(RequestHandler& handler, OpenCalls& calls) : HandledService(handler, calls) {
+    serve("Status", &RequestHandler::status);
+    serve("HashKV", &RequestHandler::hash_kv);
+    serve("Alarm", &RequestHandler::alarm);
   }
-
-  grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context, const pb::StatusRequest*,
-                                   pb::StatusResponse*) override {
-    return start_call<pb::StatusRequest, pb::StatusResponse>(context, handler_, calls_,
-                                                             &RequestHandler::status);
-  }
-  grpc::ServerUnaryReactor* HashKV(grpc::CallbackServerContext* context, const pb::HashKVRequest*,
-                                   pb::HashKVResponse*) override {
-    return start_call<pb::HashKVRequest, pb::HashKVResponse>(context, handler_, calls_,
-                                                             &RequestHandler::hash_kv);
-  }
-  grpc::ServerUnaryReactor* Alarm(grpc::CallbackServerContext* context, const pb::AlarmRequest*,
-                                  pb::AlarmResponse*) override {
-    return start_call<pb::AlarmRequest, pb::AlarmResponse>(context, handler_, calls_,
-                                                           &RequestHandler::alarm);
-  }
-
- private:
-  RequestHandler& handler_;
-  OpenCalls& calls_;
-  CallAllocator<pb::StatusRequest, pb::StatusResponse> statuses_;
-  CallAllocator<pb::HashKVRequest, pb::HashKVResponse> hashes_;
-  CallAllocator<pb::AlarmRequest, pb::AlarmResponse> alarms_;
 };
 
-class ClusterService final : public pb::Cluster::CallbackService {
+class ClusterService final : public HandledService<etcdserverpb::Cluster> {
  public:
-  ClusterService(RequestHandler& handler, OpenCalls& calls) : handler_(handler), calls_(calls) {
-    SetMessageAllocatorFor_MemberList(&member_lists_);
+  ClusterService(RequestHandler& handler, OpenCalls& calls) : HandledService(handler, calls) {
+    serve("MemberList", &RequestHandler::member_list);
   }
-
-  grpc::ServerUnaryReactor* MemberList(grpc::CallbackServerContext* context,
-                                       const pb::MemberListRequest*,
-                                       pb::MemberListResponse*) override {
-    return start_call<pb::MemberListRequest, pb::MemberListResponse>(context, handler_, calls_,
-                                                                     &RequestHandler::member_list);
-  }
-
- private:
-  RequestHandler& handler_;
-  OpenCalls& calls_;
-  CallAllocator<pb::MemberListRequest, pb::MemberListResponse> member_lists_;
 };
 
 }  // namespace

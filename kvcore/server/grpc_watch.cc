@@ -10,7 +10,8 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-using Reactor = grpc::ServerBidiReactor<pb::WatchRequest, pb::WatchResponse>;
+using Request = Incoming<pb::WatchRequest>;
+using Reactor = grpc::ServerBidiReactor<Request, pb::WatchResponse>;
 
 // What one Watch call and the core share. It outlives the call, because a delivery may be under way
 // on the core thread while gRPC lets go of the reactor.
@@ -44,6 +45,11 @@ class WatchState final : public WatchSink, public EndableStream {
   void end(api::Refusal reason) override {
     cancel_watchers();
     output_.end(status_of(reason));
+  }
+
+  void refuse_unreadable() {
+    cancel_watchers();
+    output_.end(unreadable_request());
   }
 
   void abandon() {
@@ -118,7 +124,7 @@ class WatchState final : public WatchSink, public EndableStream {
     return stream_;
   }
 
-  StreamOutput<pb::WatchRequest, pb::WatchResponse> output_;
+  StreamOutput<Request, pb::WatchResponse> output_;
   std::mutex mutex_;
   std::shared_ptr<WatchStream> stream_;
   int outstanding_ = 0;     // delivered and not acknowledged
@@ -139,7 +145,8 @@ class WatchCall final : public Reactor {
   void OnReadDone(bool ok) override {
     // A client that has no more to ask goes on watching, as with etcd.
     if (!ok) return;
-    state_->carry_out(request_);
+    if (!request_.readable) return state_->refuse_unreadable();
+    state_->carry_out(message_);
     if (state_->may_read()) StartRead(&request_);
   }
   void OnWriteDone(bool ok) override {
@@ -157,18 +164,15 @@ class WatchCall final : public Reactor {
   OpenCalls& calls_;
   const std::shared_ptr<WatchState> state_;
   OpenCalls::StreamId id_ = 0;
-  pb::WatchRequest request_;
+  pb::WatchRequest message_;
+  Request request_{&message_};
 };
 
-class WatchService final : public pb::Watch::CallbackService {
+class WatchService final : public HandledService<pb::Watch> {
  public:
-  WatchService(RequestHandler& handler, OpenCalls& calls) : handler_(handler), calls_(calls) {}
-
-  Reactor* Watch(grpc::CallbackServerContext*) override { return new WatchCall(handler_, calls_); }
-
- private:
-  RequestHandler& handler_;
-  OpenCalls& calls_;
+  WatchService(RequestHandler& handler, OpenCalls& calls) : HandledService(handler, calls) {
+    serve_stream<pb::WatchRequest, pb::WatchResponse, WatchCall>("Watch");
+  }
 };
 
 }  // namespace

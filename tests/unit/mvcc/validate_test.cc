@@ -1,5 +1,7 @@
 #include "conclave/mvcc/validate.h"
 
+#include <chrono>
+
 #include "tests/unit/mvcc/support.h"
 
 namespace conclave::mvcc::testing {
@@ -89,6 +91,36 @@ TEST(Validate, NestedTxnHasWhatTheLongestListLeaves) {
   EXPECT_EQ(refusal(txn_request(compares, {nested(ranges)})), Refusal::too_many_operations);
 }
 
+// Each level keeps to what the one above leaves, but there are many lists.
+TEST(Validate, TxnLimitsTheOperationsOfAllLevels) {
+  const auto total = [](int nested_count, int ranges) {
+    const std::vector<RequestOp> each(static_cast<std::size_t>(ranges), op(range_request("a")));
+    std::vector<RequestOp> all;
+    for (int i = 0; i < nested_count; ++i) all.push_back(nested(each));
+    return refusal(txn_request({}, all));
+  };
+  EXPECT_EQ(total(16, 63), std::nullopt);
+  EXPECT_EQ(total(16, 64), Refusal::too_many_operations);
+  const std::vector<RequestOp> most(128, op(range_request("a")));
+  EXPECT_EQ(refusal(txn_request(std::vector<Compare>(128, compare_of("a")), most, most)),
+            std::nullopt);
+}
+
+// With a limit that an operator raised far up, checking for duplicates must not take the square of
+// it: this would be 2.5 thousand million comparisons.
+TEST(Validate, TxnOfManyKeysIsCheckedQuickly) {
+  constexpr int kKeys = 50'000;
+  std::vector<RequestOp> operations;
+  for (int i = 0; i < kKeys; ++i) {
+    operations.push_back(delete_of("d" + std::to_string(2 * i)));
+    operations.push_back(delete_of("r" + std::to_string(2 * i), "r" + std::to_string(2 * i) + "a"));
+    operations.push_back(put_of("d" + std::to_string(2 * i + 1)));
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  EXPECT_TRUE(validate(txn_request({}, operations), operations.size()));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(3));
+}
+
 TEST(Validate, TxnRefusesDuplicateKeys) {
   const auto duplicate = std::optional(Refusal::duplicate_key);
   EXPECT_EQ(refusal(txn_request({}, {put_of("a"), put_of("a")})), duplicate);
@@ -98,6 +130,13 @@ TEST(Validate, TxnRefusesDuplicateKeys) {
   EXPECT_EQ(refusal(txn_request({}, {delete_of("a", "c"), put_of("b")})), duplicate);
   EXPECT_EQ(refusal(txn_request({}, {delete_of("a", "c"), put_of("c")})), std::nullopt);
   EXPECT_EQ(refusal(txn_request({}, {delete_of("a", "c"), delete_of("b", "d")})), std::nullopt);
+  EXPECT_EQ(refusal(txn_request({}, {delete_of("a", "c"), delete_of("b", "e"), delete_of("h", "k"),
+                                     delete_of("e", "g"), put_of("f")})),
+            duplicate);
+  EXPECT_EQ(refusal(txn_request({}, {delete_of("a", "c"), delete_of("b", "e"), delete_of("h", "k"),
+                                     delete_of("k", "m"), delete_of("z", "y"), put_of("g"),
+                                     put_of("m"), put_of("yy")})),
+            std::nullopt);
   // etcd takes the "\0" end for a key here.
   EXPECT_EQ(refusal(txn_request({}, {delete_of("a", kNoEnd), put_of("b")})), std::nullopt);
 }
