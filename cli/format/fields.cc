@@ -84,6 +84,16 @@ class FieldsPrinter final : public Printer {
     return lease_text(reply);
   }
 
+  Result<std::string> alarms(const AlarmResponse& reply) const override {
+    std::string out;
+    add_header(out, reply.header());
+    for (const auto& alarm : reply.alarms()) {
+      add_number(out, "MemberID", alarm.memberid());
+      add(out, "AlarmType", AlarmType_Name(alarm.alarm()));
+      out += "\n";
+    }
+    return out;
+  }
   Result<std::string> members(const MemberListResponse& reply) const override {
     std::string out;
     add_header(out, reply.header());

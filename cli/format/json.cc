@@ -39,6 +39,7 @@ class JsonPrinter final : public Printer {
   Result<std::string> put(const PutResponse& reply) const override { return line(reply); }
   Result<std::string> del(const DeleteRangeResponse& reply) const override { return line(reply); }
   Result<std::string> txn(const TxnResponse& reply) const override { return line(reply); }
+  Result<std::string> alarms(const AlarmResponse& reply) const override { return line(reply); }
   Result<std::string> members(const MemberListResponse& reply) const override {
     return line(reply);
   }
@@ -135,6 +136,9 @@ class ProtobufPrinter final : public Printer {
   Result<std::string> leases(const LeaseLeasesResponse&) const override { return unsupported(); }
   Result<std::string> keep_alive(const LeaseKeepAliveResponse&) const override {
     return unsupported();
+  }
+  Result<std::string> alarms(const AlarmResponse& r) const override {
+    return r.SerializeAsString();
   }
   Result<std::string> members(const MemberListResponse& r) const override {
     return r.SerializeAsString();

@@ -57,6 +57,7 @@ class Printer {
   virtual Result<std::string> leases(const etcdserverpb::LeaseLeasesResponse& reply) const = 0;
   virtual Result<std::string> keep_alive(
       const etcdserverpb::LeaseKeepAliveResponse& reply) const = 0;
+  virtual Result<std::string> alarms(const etcdserverpb::AlarmResponse& reply) const = 0;
   virtual Result<std::string> members(const etcdserverpb::MemberListResponse& reply) const = 0;
   virtual Result<std::string> endpoint_status(const std::vector<EndpointStatus>& all) const = 0;
   virtual Result<std::string> endpoint_health(const std::vector<EndpointHealth>& all) const = 0;

@@ -70,6 +70,15 @@ class SimplePrinter final : public Printer {
            std::to_string(reply.ttl()) + ")\n";
   }
 
+  Result<std::string> alarms(const AlarmResponse& reply) const override {
+    std::string out;
+    for (const auto& alarm : reply.alarms()) {
+      if (alarm.memberid() != 0) out += "memberID:" + std::to_string(alarm.memberid()) + " ";
+      if (alarm.alarm() != NONE) out += "alarm:" + AlarmType_Name(alarm.alarm()) + " ";
+      out += "\n";
+    }
+    return out;
+  }
   Result<std::string> members(const MemberListResponse& reply) const override {
     return lines(member_rows(reply));
   }

@@ -59,6 +59,7 @@ class TablePrinter final : public Printer {
   Result<std::string> keep_alive(const LeaseKeepAliveResponse&) const override {
     return unsupported();
   }
+  Result<std::string> alarms(const AlarmResponse&) const override { return unsupported(); }
   Result<std::string> members(const MemberListResponse& reply) const override {
     return draw({"ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER"},
                 member_rows(reply));

@@ -70,6 +70,11 @@ constexpr std::string_view kTxnDetails =
     "that is refused. Compares: value|version|create|mod|lease(\"KEY\") =|!=|<|> \"VALUE\";\n"
     "operations: put, get and del, as on the command line.";
 
+constexpr std::string_view kAlarmDetails =
+    "NOSPACE: the store is as large as its quota; it takes reads, deletes and compactions, but "
+    "no\nputs. conclaved takes that alarm back by itself once a tenth of the quota is free; etcd "
+    "does\nnot. CORRUPT: a member found its data damaged; no writes at all.";
+
 struct Row {
   Verb verb;
   int (*run)(const Invocation&);
@@ -153,6 +158,16 @@ constexpr Row kRows[] = {
       .summary = "the members of the cluster",
       .example = "  conclave member list -w table"},
      run_member_list},
+    {{.name = "alarm list",
+      .summary = "what keeps the store from taking writes",
+      .details = kAlarmDetails,
+      .example = "  conclave alarm list"},
+     run_alarm_list},
+    {{.name = "alarm disarm",
+      .summary = "take all alarms back",
+      .details = kAlarmDetails,
+      .example = "  conclave compaction 1000 --physical && conclave alarm disarm"},
+     run_alarm_disarm},
     {{.name = "lock",
       .operands = "NAME",
       .operands_min = 1,

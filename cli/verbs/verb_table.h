@@ -11,7 +11,8 @@ std::span<const Verb> all_verbs();
 // Carries out what the arguments ask for and returns the exit status.
 int run_verb(const Invocation& invocation);
 
-// One function for each verb, by file: kv.cc, watch.cc, lease.cc, cluster.cc, lock.cc, elect.cc.
+// One function for each verb, by file: kv.cc, watch.cc, lease.cc, cluster.cc, alarm.cc, lock.cc,
+// elect.cc.
 int run_put(const Invocation& invocation);
 int run_get(const Invocation& invocation);
 int run_del(const Invocation& invocation);
@@ -26,6 +27,8 @@ int run_lease_keep_alive(const Invocation& invocation);
 int run_endpoint_status(const Invocation& invocation);
 int run_endpoint_health(const Invocation& invocation);
 int run_endpoint_hashkv(const Invocation& invocation);
+int run_alarm_list(const Invocation& invocation);
+int run_alarm_disarm(const Invocation& invocation);
 int run_member_list(const Invocation& invocation);
 int run_version(const Invocation& invocation);
 int run_lock(const Invocation& invocation);

@@ -84,6 +84,7 @@ Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialSta
       size_bytes_(storage.size_bytes()),
       size_in_use_bytes_(storage.size_in_use_bytes()) {
   clock_.observe(state_.cluster_time_ms());
+  watches_.set_progress_interval(options_.progress_interval);
 }
 
 bool Replica::is_ready() const {

@@ -45,6 +45,7 @@ struct Options {
   std::uint64_t max_waiting_calls = 100000;
   std::uint64_t max_uncommitted_bytes = 64 << 20;
   HistoryRetention retention;
+  Duration progress_interval{std::chrono::minutes(10)};  // of watches that ask for it
   // A batch goes to the store after whichever comes first.
   Duration batch_age{std::chrono::milliseconds(100)};
   std::uint64_t batch_entries = 10000;

@@ -22,7 +22,6 @@ constexpr std::uint64_t kCostOfCatchUp = kBytesPerCollect / 16;
 constexpr std::uint64_t kCatchUpResponseBytes = 2 << 20;
 constexpr std::string_view kResponseTooLarge =
     "the events of one revision make too large a response; watch with fragments";
-constexpr Duration kProgressInterval = std::chrono::minutes(10);
 
 // The wire's ways to say "from the first key" and "to the last": an empty key is the lowest one.
 mvcc::WatchSpec spec_of(WatchCreateRequest& request) {
@@ -155,7 +154,7 @@ void WatchStreams::tick(Instant now) {
       watcher.last_sent = now;
       watcher.sent_since_tick = false;
     }
-    if (now - watcher.last_sent < kProgressInterval) continue;
+    if (now - watcher.last_sent < progress_interval_) continue;
     const auto revision = hub_.progress_revision(id);
     const auto stream = streams_.find(watcher.stream);
     if (!revision || stream == streams_.end()) continue;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
@@ -47,6 +48,9 @@ class WatchStreams {
 
   WatchStreams(const mvcc::Store& store, int window, std::uint64_t fragment_bytes,
                std::uint64_t response_bytes_max = kResponseBytesMax);
+
+  // How long a watcher that asked for signs of progress goes without one; ten minutes unless set.
+  void set_progress_interval(Duration interval) { progress_interval_ = interval; }
 
   void open(StreamId stream);
   void close(StreamId stream);
@@ -106,6 +110,7 @@ class WatchStreams {
   const int window_;
   const std::uint64_t fragment_bytes_;
   const std::uint64_t response_bytes_max_;
+  Duration progress_interval_ = std::chrono::minutes(10);
   mvcc::WatchHub hub_;
   mvcc::WatcherId next_watcher_ = 1;
   std::unordered_map<StreamId, Stream> streams_;

@@ -34,6 +34,8 @@ constexpr Flag kMemberFlags[] = {
     {"max-request-bytes", "BYTES", "1572864", "largest request that is taken"},
     {"max-txn-ops", "N", "128", "most operations in a transaction"},
     {"max-concurrent-streams", "N", "4294967295", "most calls in flight on one connection"},
+    {"watch-progress-notify-interval", "TIME", "10m",
+     "time without a change after which a watch that asks for it is told how far it is"},
     {"auto-compaction-mode", "MODE", "periodic",
      "how old revisions are dropped: periodic (by age) or revision (by count)"},
     {"auto-compaction-retention", "HISTORY", "5m",
@@ -252,6 +254,12 @@ void read_member(Values& values, Config& config) {
   if (node.quota_bytes == 0) node.quota_bytes = NodeOptions().quota_bytes;
   node.max_request_bytes = config.front.max_request_bytes;
   node.max_txn_operations = values.number("max-txn-ops", 1, 1'000'000);
+  const auto progress = parse_duration(values.text("watch-progress-notify-interval"));
+  if (progress && *progress >= std::chrono::milliseconds(100)) {
+    node.watch_progress_interval = std::chrono::duration_cast<std::chrono::milliseconds>(*progress);
+  } else {
+    values.fail_flag("watch-progress-notify-interval", "not a time of 100ms or more such as 10m");
+  }
 }
 
 void read_compaction(Values& values, Config& config) {

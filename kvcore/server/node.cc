@@ -81,6 +81,7 @@ replica::Options replica_options(const NodeOptions& options, const Identity& ide
   result.quota_bytes = options.quota_bytes;
   result.retention.age = options.history_retention;
   result.retention.revisions = options.history_revisions;
+  result.progress_interval = options.watch_progress_interval;
   return result;
 }
 

@@ -26,6 +26,7 @@ struct NodeOptions {
   // Automatic compaction: history that is older goes. Zero: none.
   std::chrono::seconds history_retention{300};
   std::int64_t history_revisions = 0;  // or all but the last so many; zero: not by count
+  std::chrono::milliseconds watch_progress_interval{std::chrono::minutes(10)};
   std::size_t max_waiting_requests = 100000;
   std::uint64_t seed = 0;  // of election jitter and chosen lease ids; 0: drawn from the system
 };

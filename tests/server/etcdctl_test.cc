@@ -2,6 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "conclave/api/rpc.pb.h"
+#include "conclave/client/raw.h"
+
 #include "tests/server/conclaved_fixture.h"
 
 namespace conclave::test {
@@ -118,6 +121,37 @@ TEST_F(EtcdctlTest, ALeaseTakesItsKeysWithItUnlessItIsKeptAlive) {
   EXPECT_TRUE(wait_until([&] { return etcdctl({"get", "a"}).empty(); }, std::chrono::seconds(10)));
   EXPECT_EQ(etcdctl({"get", "b"}), "");
   EXPECT_LT(std::chrono::steady_clock::now() - ended, std::chrono::seconds(8));
+}
+
+TEST_F(EtcdctlTest, AlarmsAreListedAndDisarmedByBothCommands) {
+  const auto conclave = [this](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {CONCLAVE_BIN_DIR "/conclave", "--endpoints", endpoint()});
+    return run(std::move(arguments));
+  };
+  Client client = connect();
+  const auto raise = [&client] {
+    etcdserverpb::AlarmRequest request;
+    request.set_action(etcdserverpb::AlarmRequest::ACTIVATE);
+    request.set_memberid(5);
+    request.set_alarm(etcdserverpb::NOSPACE);
+    EXPECT_TRUE(RawClient(client).call("/etcdserverpb.Maintenance/Alarm",
+                                       request.SerializeAsString(), CallKind::read));
+  };
+  EXPECT_EQ(etcdctl({"alarm", "list"}), "");
+  raise();
+  const std::string alarm = "memberID:5 alarm:NOSPACE \n";
+  EXPECT_EQ(etcdctl({"alarm", "list"}), alarm);
+  for (const char* format : {"simple", "json", "fields", "protobuf"}) {
+    EXPECT_EQ(conclave({"alarm", "list", "-w", format}), etcdctl({"alarm", "list", "-w", format}))
+        << format;
+  }
+  EXPECT_NE(etcdctl({"put", "a", "1"}).find("database space exceeded"), std::string::npos);
+  EXPECT_NE(etcdctl({"endpoint", "status"}).find("alarm:NOSPACE"), std::string::npos);
+  EXPECT_EQ(etcdctl({"alarm", "disarm"}), alarm);
+  EXPECT_EQ(etcdctl({"put", "a", "1"}), "OK\n");
+  raise();
+  EXPECT_EQ(conclave({"alarm", "disarm"}), alarm);
+  EXPECT_EQ(conclave({"alarm", "list"}), "");
 }
 
 TEST_F(EtcdctlTest, EndpointStatusAndHealth) {

@@ -195,6 +195,26 @@ TEST(Printers, Leases) {
   EXPECT_EQ(*printer("simple")->revoke(id, {}), "lease 6b93a1f9141d7112 revoked\n");
 }
 
+TEST(Printers, Alarms) {
+  auto reply = with_header<AlarmResponse>(3);
+  EXPECT_EQ(*printer("simple")->alarms(reply), "");
+  AlarmMember& alarm = *reply.add_alarms();
+  alarm.set_memberid(5);
+  alarm.set_alarm(NOSPACE);
+  reply.add_alarms()->set_alarm(CORRUPT);
+  EXPECT_EQ(*printer("simple")->alarms(reply), "memberID:5 alarm:NOSPACE \nalarm:CORRUPT \n");
+  EXPECT_EQ(*printer("json")->alarms(reply),
+            std::string("{\"header\":{") + kHeaderJson +
+                R"(3,"raft_term":2},"alarms":[{"memberID":5,"alarm":1},{"alarm":2}]})"
+                "\n");
+  EXPECT_EQ(*printer("fields")->alarms(reply),
+            std::string(kHeaderFields) +
+                "3\n\"RaftTerm\" : 2\n\"MemberID\" : 5\n\"AlarmType\" : NOSPACE\n\n"
+                "\"MemberID\" : 0\n\"AlarmType\" : CORRUPT\n\n");
+  EXPECT_EQ(*printer("protobuf")->alarms(reply), reply.SerializeAsString());
+  EXPECT_FALSE(printer("table")->alarms(reply));
+}
+
 TEST(Printers, MembersAndEndpoints) {
   MemberListResponse members;
   auto* member = members.add_members();

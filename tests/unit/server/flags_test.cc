@@ -48,6 +48,7 @@ TEST(Flags, DefaultsServeALockUserOnThisMachine) {
   EXPECT_EQ(defaults.node.history_retention, std::chrono::minutes(5));
   EXPECT_EQ(defaults.node.history_revisions, 0);
   EXPECT_EQ(defaults.front.max_concurrent_streams, UINT32_MAX);
+  EXPECT_EQ(defaults.node.watch_progress_interval, std::chrono::minutes(10));
   EXPECT_EQ(defaults.log.output, "stderr");
 }
 
@@ -65,6 +66,7 @@ TEST(Flags, EachReachesItsPlace) {
                              "--max-request-bytes=1000",
                              "--max-txn-ops=9",
                              "--max-concurrent-streams=7",
+                             "--watch-progress-notify-interval=90s",
                              "--initial-advertise-peer-urls",
                              "http://m1.example:2380",
                              "--listen-peer-urls=http://0.0.0.0:2380",
@@ -90,6 +92,7 @@ TEST(Flags, EachReachesItsPlace) {
   EXPECT_EQ(all.node.max_request_bytes, 1000U);
   EXPECT_EQ(all.node.max_txn_operations, 9U);
   EXPECT_EQ(all.front.max_concurrent_streams, 7U);
+  EXPECT_EQ(all.node.watch_progress_interval, std::chrono::seconds(90));
   EXPECT_EQ(all.node.cluster_token, "t");
   EXPECT_EQ(all.front.tls.certificate, "c");
   EXPECT_EQ(all.front.tls.private_key, "k");
@@ -116,6 +119,19 @@ TEST(Flags, AnEnvironmentVariableStandsInAndTheFlagWins) {
   EXPECT_EQ(mixed.node.name, "flag");
   EXPECT_EQ(mixed.node.max_txn_operations, 5U);
   EXPECT_EQ(mixed.node.data_dir, "flag.conclave") << "an empty variable is none";
+}
+
+TEST(Flags, EveryLimitIsAVariableToo) {
+  const Config limited = config({}, {{"CONCLAVE_MAX_REQUEST_BYTES", "1000"},
+                                     {"CONCLAVE_MAX_TXN_OPS", "5"},
+                                     {"CONCLAVE_MAX_CONCURRENT_STREAMS", "6"},
+                                     {"CONCLAVE_QUOTA_BACKEND_BYTES", "7000"}});
+  EXPECT_EQ(limited.node.max_request_bytes, 1000U);
+  EXPECT_EQ(limited.front.max_request_bytes, 1000U);
+  EXPECT_EQ(limited.node.max_txn_operations, 5U);
+  EXPECT_EQ(limited.front.max_concurrent_streams, 6U);
+  EXPECT_EQ(limited.node.quota_bytes, 7000U);
+  EXPECT_EQ(config({"--quota-backend-bytes=0"}).node.quota_bytes, std::uint64_t{2} << 30);
 }
 
 TEST(Flags, CompactionTakesAnAgeOrACount) {
@@ -187,6 +203,8 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"--listen-peer-urls=x"},
               "--listen-peer-urls=x: \"x\" is not of the form http://host:port"},
         Wrong{{"--client-cert-auth=maybe"}, "--client-cert-auth=maybe: neither true nor false"},
+        Wrong{{"--watch-progress-notify-interval=5"},
+              "--watch-progress-notify-interval=5: not a time of 100ms or more such as 10m"},
         Wrong{{"--auto-compaction-retention=soon"},
               "--auto-compaction-retention=soon: neither a number of hours nor a duration of a "
               "second or more such as 5m"},
