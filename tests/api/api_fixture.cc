@@ -2,6 +2,7 @@
 
 #include <cctype>
 #include <map>
+#include <utility>
 
 #include <google/protobuf/text_format.h>
 
@@ -39,8 +40,8 @@ void ApiTest::SetUp() {
   base_ = calls_->wipe();
 }
 
-void ApiTest::use_fresh_server() {
-  own_ = std::make_unique<ServerProcess>(GetParam());
+void ApiTest::use_fresh_server(std::vector<std::string> flags) {
+  own_ = std::make_unique<ServerProcess>(GetParam(), std::move(flags));
   calls_ = std::make_unique<Calls>(own_->channel());
   base_ = 0;
 }
@@ -97,6 +98,12 @@ std::string ApiTest::time_to_live(std::string_view request) {
 }
 std::string ApiTest::leases() {
   return answer<pb::LeaseLeasesRequest, pb::LeaseLeasesResponse>("");
+}
+std::string ApiTest::alarm(std::string_view request) {
+  return answer<pb::AlarmRequest, pb::AlarmResponse>(request);
+}
+std::string ApiTest::hash_kv(std::string_view request) {
+  return answer<pb::HashKVRequest, pb::HashKVResponse>(request);
 }
 std::string ApiTest::by_server(std::string_view conclaved, std::string_view etcd_3_4,
                                std::string_view) {

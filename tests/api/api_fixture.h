@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -32,6 +33,8 @@ class ApiTest : public ::testing::TestWithParam<ServerKind> {
   std::string keep_alive(std::string_view request);
   std::string time_to_live(std::string_view request);
   std::string leases();
+  std::string alarm(std::string_view request);
+  std::string hash_kv(std::string_view request);
 
   // One of the two forms, where etcd 3.4 differs from the current stable etcd, which conclaved
   // follows; `why` is for the reader.
@@ -39,7 +42,7 @@ class ApiTest : public ::testing::TestWithParam<ServerKind> {
                                std::string_view why);
 
   // A server that has no history, for the cases that need one.
-  void use_fresh_server();
+  void use_fresh_server(std::vector<std::string> flags = {});
 
   ServerProcess& server() { return own_ ? *own_ : *shared_; }
   Calls& calls() { return *calls_; }

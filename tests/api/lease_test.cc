@@ -119,4 +119,27 @@ TEST_P(LeaseTest, ExpiryDeletesTheKeysAsARevokeDoes) {
   EXPECT_EQ(time_to_live("ID: 7"), "@2 id=7 ttl=-1 granted=0");
 }
 
+TEST_P(LeaseTest, NoIdIsNoLease) {
+  EXPECT_EQ(time_to_live("ID: 0"), "@0 id=0 ttl=-1 granted=0");
+  EXPECT_EQ(time_to_live("ID: -3"), "@0 id=-3 ttl=-1 granted=0");
+  EXPECT_EQ(revoke("ID: -3"), kNotFound);
+}
+
+TEST_P(LeaseTest, ANegativeOneLivesLikeOthers) {
+  grant("ID: -7 TTL: 100");
+  put("key: 'a' lease: -7");
+  EXPECT_EQ(keep_alive("ID: -7"), "@1 id=-7 ttl=100");
+  EXPECT_EQ(time_to_live("ID: -7 keys: true"), "@1 id=-7 ttl=whole granted=100 [a]");
+  EXPECT_EQ(leases(), "@1 [-7]");
+}
+
+TEST_P(LeaseTest, AnExpiredOneIsUnknown) {
+  grant("ID: 7 TTL: 1");
+  EXPECT_TRUE(wait_until([this] { return leases() == "@0 []"; }));
+  EXPECT_EQ(keep_alive("ID: 7"), "@0 id=7 ttl=0");
+  EXPECT_EQ(revoke("ID: 7"), kNotFound);
+  EXPECT_EQ(put("key: 'a' lease: 7"), kNotFound);
+  EXPECT_EQ(grant("ID: 7 TTL: 100"), "@0 id=7 ttl=100");
+}
+
 }  // namespace conclave::test

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include <grpcpp/generic/generic_stub.h>
+
 #include "conclave/base/check.h"
 
 #include "tests/support/etcd_cluster.h"
@@ -33,8 +35,9 @@ std::string program_of(ServerKind kind) {
   return CONCLAVE_BIN_DIR "/conclaved";
 }
 
-ServerProcess::ServerProcess(ServerKind kind)
+ServerProcess::ServerProcess(ServerKind kind, std::vector<std::string> flags)
     : kind_(kind),
+      flags_(std::move(flags)),
       process_(std::make_unique<Process>(command(), std::filesystem::path(dir_.path()) / "log")) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
@@ -72,13 +75,15 @@ std::vector<std::string> ServerProcess::command() const {
                      {"--listen-peer-urls=" + peer_url, "--initial-advertise-peer-urls=" + peer_url,
                       "--initial-cluster=default=" + peer_url});
   }
+  arguments.insert(arguments.end(), flags_.begin(), flags_.end());
   return arguments;
 }
 
 Calls::Calls(const std::shared_ptr<grpc::Channel>& channel)
     : kv_(pb::KV::NewStub(channel)),
       lease_(pb::Lease::NewStub(channel)),
-      maintenance_(pb::Maintenance::NewStub(channel)) {}
+      maintenance_(pb::Maintenance::NewStub(channel)),
+      cluster_(pb::Cluster::NewStub(channel)) {}
 
 grpc::Status Calls::call(const pb::RangeRequest& request, pb::RangeResponse& response) {
   return kv_->Range(context().get(), request, &response);
@@ -122,8 +127,27 @@ grpc::Status Calls::call(const pb::LeaseLeasesRequest& request, pb::LeaseLeasesR
 grpc::Status Calls::call(const pb::HashKVRequest& request, pb::HashKVResponse& response) {
   return maintenance_->HashKV(context().get(), request, &response);
 }
+grpc::Status Calls::call(const pb::StatusRequest& request, pb::StatusResponse& response) {
+  return maintenance_->Status(context().get(), request, &response);
+}
+grpc::Status Calls::call(const pb::AlarmRequest& request, pb::AlarmResponse& response) {
+  return maintenance_->Alarm(context().get(), request, &response);
+}
+grpc::Status Calls::call(const pb::MemberListRequest& request, pb::MemberListResponse& response) {
+  return cluster_->MemberList(context().get(), request, &response);
+}
 
 std::int64_t Calls::wipe() {
+  pb::AlarmResponse alarms;
+  CONCLAVE_CHECK(call(pb::AlarmRequest{}, alarms).ok(), "the alarms cannot be listed");
+  for (const pb::AlarmMember& alarm : alarms.alarms()) {
+    pb::AlarmRequest disarm;
+    pb::AlarmResponse disarmed;
+    disarm.set_action(pb::AlarmRequest::DEACTIVATE);
+    disarm.set_memberid(alarm.memberid());
+    disarm.set_alarm(alarm.alarm());
+    CONCLAVE_CHECK(call(disarm, disarmed).ok(), "an alarm cannot be taken back");
+  }
   pb::LeaseLeasesResponse leases;
   CONCLAVE_CHECK(call(pb::LeaseLeasesRequest{}, leases).ok(), "the leases cannot be listed");
   for (const pb::LeaseStatus& lease : leases.leases()) {
@@ -138,6 +162,69 @@ std::int64_t Calls::wipe() {
   request.set_range_end(std::string(kEveryKey, 1));
   CONCLAVE_CHECK(call(request, response).ok(), "the keys cannot be deleted");
   return response.header().revision();
+}
+
+namespace {
+
+// Ends as gRPC wants it: shut down and emptied.
+class Completions {
+ public:
+  ~Completions() {
+    queue.Shutdown();
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue.Next(&tag, &ok)) {
+    }
+  }
+  void await() {
+    void* tag = nullptr;
+    bool ok = false;
+    CONCLAVE_CHECK(queue.Next(&tag, &ok), "a call ends within its deadline");
+  }
+  grpc::CompletionQueue queue;
+};
+
+grpc::ByteBuffer buffer_of(const std::string& bytes) {
+  const grpc::Slice slice(bytes);
+  return {&slice, 1};
+}
+
+}  // namespace
+
+grpc::Status call_raw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                      const std::string& bytes, std::string* reply) {
+  Completions completions;
+  grpc::GenericStub stub(channel);
+  const auto with = context();
+  const auto call = stub.PrepareUnaryCall(with.get(), method, buffer_of(bytes), &completions.queue);
+  grpc::ByteBuffer answer;
+  grpc::Status status;
+  call->StartCall();
+  call->Finish(&answer, &status, nullptr);
+  completions.await();
+  if (reply != nullptr && status.ok()) {
+    grpc::Slice slice;
+    if (answer.TrySingleSlice(&slice).ok() || answer.DumpToSingleSlice(&slice).ok()) {
+      reply->assign(reinterpret_cast<const char*>(slice.begin()), slice.size());
+    }
+  }
+  return status;
+}
+
+grpc::Status stream_raw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                        const std::string& bytes) {
+  Completions completions;
+  grpc::GenericStub stub(channel);
+  const auto with = context();
+  const auto stream = stub.PrepareCall(with.get(), method, &completions.queue);
+  stream->StartCall(nullptr);
+  completions.await();
+  stream->Write(buffer_of(bytes), nullptr);
+  completions.await();
+  grpc::Status status;
+  stream->Finish(&status, nullptr);
+  completions.await();
+  return status;
 }
 
 WatchCall::WatchCall(const std::shared_ptr<grpc::Channel>& channel)

@@ -33,16 +33,19 @@ std::string program_of(ServerKind kind);
 // of a second and more, so that what they say of short ones can be compared.
 class ServerProcess {
  public:
-  explicit ServerProcess(ServerKind kind);
+  // `flags` are added to those that every server here gets.
+  explicit ServerProcess(ServerKind kind, std::vector<std::string> flags = {});
 
   ServerKind kind() const { return kind_; }
   std::shared_ptr<grpc::Channel> channel() const { return channel_; }
+  std::uint16_t port() const { return port_; }
   std::string output() const { return process_->output(); }
 
  private:
   std::vector<std::string> command() const;
 
   ServerKind kind_;
+  std::vector<std::string> flags_;
   std::uint16_t port_ = free_port();
   std::uint16_t peer_port_ = free_port();
   FreshDirectory dir_ = FreshDirectory::in_memory();
@@ -76,15 +79,30 @@ class Calls {
                     etcdserverpb::LeaseLeasesResponse& response);
   grpc::Status call(const etcdserverpb::HashKVRequest& request,
                     etcdserverpb::HashKVResponse& response);
+  grpc::Status call(const etcdserverpb::StatusRequest& request,
+                    etcdserverpb::StatusResponse& response);
+  grpc::Status call(const etcdserverpb::AlarmRequest& request,
+                    etcdserverpb::AlarmResponse& response);
+  grpc::Status call(const etcdserverpb::MemberListRequest& request,
+                    etcdserverpb::MemberListResponse& response);
 
-  // Every key and every lease goes; the revision after that.
+  // Every alarm, every key and every lease goes; the revision after that.
   std::int64_t wipe();
 
  private:
   std::unique_ptr<etcdserverpb::KV::Stub> kv_;
   std::unique_ptr<etcdserverpb::Lease::Stub> lease_;
   std::unique_ptr<etcdserverpb::Maintenance::Stub> maintenance_;
+  std::unique_ptr<etcdserverpb::Cluster::Stub> cluster_;
 };
+
+// One message of any bytes to a call of any name, and how the call ends. Of a call with one answer,
+// `reply` gets it.
+grpc::Status call_raw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                      const std::string& bytes, std::string* reply = nullptr);
+// The same to a stream; its status once the server ends it, CANCELLED if it does not in time.
+grpc::Status stream_raw(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                        const std::string& bytes);
 
 // One Watch call. A thread of its own reads; what came waits for next(). Ends with the object.
 class WatchCall {

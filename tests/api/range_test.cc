@@ -136,4 +136,37 @@ TEST_P(RangeTest, KeysOnlyLeavesTheValueOut) {
                       "3.7 answers from the index, which knows no lease"));
 }
 
+TEST_P(FiveKeysTest, CountOnlyReturnsNoKeys) {
+  EXPECT_EQ(range("key: 'a' range_end: 'z' count_only: true keys_only: true"), "@5 count=5");
+  EXPECT_EQ(range("key: 'a' range_end: 'z' count_only: true min_mod_revision: $5"), "@5 count=5");
+  EXPECT_EQ(range("key: 'a' range_end: 'z' count_only: true sort_order: DESCEND limit: 1"),
+            "@5 count=5");
+}
+
+TEST_P(FiveKeysTest, KeysOnlySortsByValueAllTheSame) {
+  EXPECT_EQ(range("key: 'a' range_end: 'd' keys_only: true sort_order: ASCEND sort_target: VALUE"),
+            "@5 count=3 [c={c3 m3 v1}, b={c2 m4 v2}, a={c1 m1 v1}]");
+}
+
+TEST_P(FiveKeysTest, AFilterLiftsTheLimitUntilAfterTheSort) {
+  EXPECT_EQ(range("key: 'a' range_end: 'z' limit: 1 sort_target: VALUE min_create_revision: $2"),
+            "@5 count=5 more [d=5{c5 m5 v1}]");
+}
+
+TEST_P(FiveKeysTest, NegativeFiltersHideNothingOrEverything) {
+  const auto filtered = [this](const std::string& options) {
+    return range("key: 'a' range_end: 'c' keys_only: true " + options);
+  };
+  EXPECT_EQ(filtered("min_mod_revision: -1"), "@5 count=2 [a={c1 m1 v1}, b={c2 m4 v2}]");
+  EXPECT_EQ(filtered("max_mod_revision: -1"), "@5 count=2");
+  EXPECT_EQ(filtered("max_create_revision: -1"), "@5 count=2");
+}
+
+TEST_P(RangeTest, ASerializableReadIsAnsweredToo) {
+  EXPECT_EQ(put("key: 'a' value: '1'"), "@1");
+  EXPECT_EQ(range("key: 'a' serializable: true"), "@1 count=1 [a=1{c1 m1 v1}]");
+  EXPECT_EQ(txn("success { request_range { key: 'a' serializable: true } }"),
+            "@1 then [range @1~ count=1 [a=1{c1 m1 v1}]]");
+}
+
 }  // namespace conclave::test

@@ -176,6 +176,16 @@ std::string Renderer::operator()(const pb::HashKVResponse& response) const {
          " compacted=" + std::to_string(response.compact_revision());
 }
 
+std::string Renderer::operator()(const pb::AlarmResponse& response) const {
+  // etcd names them in no order.
+  std::vector<std::string> alarms;
+  for (const pb::AlarmMember& alarm : response.alarms()) {
+    alarms.push_back(std::to_string(alarm.memberid()) + " " + pb::AlarmType_Name(alarm.alarm()));
+  }
+  std::sort(alarms.begin(), alarms.end());
+  return list(alarms, [](const std::string& alarm) { return alarm; });
+}
+
 std::string Renderer::event(const mvccpb::Event& event) const {
   std::string text = event.type() == mvccpb::Event::PUT ? "put " : "delete ";
   text += kv(event.kv());

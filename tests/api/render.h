@@ -17,6 +17,7 @@ namespace conclave::test {
 //   refusal     INVALID_ARGUMENT etcdserver: key is not provided
 //
 // Revisions are written relative to `base`, so that a case can run on a store that has a history.
+// An alarm's answer is written without its header, which 3.4 leaves out.
 // A lease's remaining time is written as "whole" as long as it is less than a minute short of what
 // was granted.
 class Renderer {
@@ -35,6 +36,7 @@ class Renderer {
   std::string operator()(const etcdserverpb::LeaseTimeToLiveResponse& response) const;
   std::string operator()(const etcdserverpb::LeaseLeasesResponse& response) const;
   std::string operator()(const etcdserverpb::HashKVResponse& response) const;
+  std::string operator()(const etcdserverpb::AlarmResponse& response) const;
   std::string operator()(const etcdserverpb::WatchResponse& response) const;
 
  private:

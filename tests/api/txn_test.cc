@@ -245,4 +245,34 @@ TEST_P(CompareTest, AMissingOperandIsZero) {
   EXPECT_TRUE(holds("key: 'a' target: MOD result: GREATER"));
 }
 
+TEST_P(CompareTest, OverARangeTakesEveryTarget) {
+  const auto all = [this](const std::string& rest) {
+    return holds("key: 'a' range_end: 'c' " + rest);
+  };
+  EXPECT_TRUE(all("target: VERSION result: GREATER version: 0"));
+  EXPECT_FALSE(all("target: VERSION result: EQUAL version: 2"));
+  EXPECT_TRUE(all("target: MOD result: LESS mod_revision: $4"));
+  EXPECT_FALSE(all("target: MOD result: LESS mod_revision: $3"));
+  EXPECT_TRUE(all("target: LEASE result: LESS lease: 8"));
+  EXPECT_FALSE(all("target: LEASE result: EQUAL lease: 7"));
+}
+
+TEST_P(CompareTest, OnLeasesTakesNegativeOnesToo) {
+  grant("ID: -9 TTL: 100");
+  put("key: 'n' lease: -9");
+  EXPECT_TRUE(holds("key: 'n' target: LEASE lease: -9"));
+  EXPECT_TRUE(holds("key: 'n' target: LEASE result: LESS lease: 0"));
+}
+
+TEST_P(CompareTest, AnUnknownResultAsksForNothing) {
+  EXPECT_TRUE(holds("key: 'a' target: VERSION result: 9 version: 77"));
+  EXPECT_FALSE(holds("key: 'x' target: VALUE result: 9 value: '1'")) << "there is no value";
+}
+
+TEST_P(CompareTest, AnUnknownTargetIsEqualToAnything) {
+  EXPECT_TRUE(holds("key: 'a' target: 9 result: EQUAL"));
+  EXPECT_FALSE(holds("key: 'a' target: 9 result: GREATER"));
+  EXPECT_FALSE(holds("key: 'a' target: 9 result: NOT_EQUAL"));
+}
+
 }  // namespace conclave::test

@@ -267,4 +267,80 @@ TEST_P(WatchTest, AClientThatCancelsTheCallIsTold) {
   EXPECT_EQ(watch->cancel().error_code(), grpc::StatusCode::CANCELLED);
 }
 
+TEST_P(WatchTest, CancellingAnUnknownIdIsSilence) {
+  auto watch = this->watch();
+  watch->send("cancel_request { watch_id: 5 }");
+  watch->send("cancel_request { watch_id: -1 }");
+  EXPECT_EQ(watch->create("key: 'a'"), "#0 @0 created");
+}
+
+TEST_P(WatchTest, AnIdIsFreeAgainOnceItIsCancelled) {
+  auto watch = this->watch();
+  EXPECT_EQ(watch->create("key: 'a' watch_id: 4"), "#4 @0 created");
+  watch->send("cancel_request { watch_id: 4 }");
+  EXPECT_EQ(watch->next(), "#4 @0 canceled");
+  EXPECT_EQ(watch->create("key: 'b' watch_id: 4"), "#4 @0 created");
+  put("key: 'a'");
+  put("key: 'b'");
+  EXPECT_EQ(watch->next(), "#4 @2 [put b={c2 m2 v1}]");
+}
+
+TEST_P(WatchTest, ARequestOfNoKindIsPassedOver) {
+  auto watch = this->watch();
+  watch->send("");
+  EXPECT_EQ(watch->create("key: 'a'"), "#0 @0 created");
+}
+
+TEST_P(WatchTest, AnUnknownFilterFiltersNothing) {
+  auto watch = this->watch();
+  EXPECT_EQ(watch->create("key: 'a' filters: 9"), "#0 @0 created");
+  put("key: 'a'");
+  EXPECT_EQ(watch->next(), "#0 @1 [put a={c1 m1 v1}]");
+}
+
+TEST_P(WatchTest, StreamsHaveIdsOfTheirOwn) {
+  auto one = this->watch();
+  auto other = this->watch();
+  EXPECT_EQ(one->create("key: 'a'"), "#0 @0 created");
+  EXPECT_EQ(other->create("key: 'b'"), "#0 @0 created");
+  put("key: 'b'");
+  EXPECT_EQ(other->next(), "#0 @1 [put b={c1 m1 v1}]");
+  EXPECT_EQ(one->progress(), "#-1 @1");
+}
+
+// 3.4 answers at once, whatever is still on its way.
+TEST_P(WatchTest, ProgressIsToldOnlyOnceAllWatchesHaveCaughtUp) {
+  if (GetParam() == ServerKind::etcd) return;
+  constexpr int kRevisions = 3000;
+  for (int i = 0; i < kRevisions; ++i) put("key: 'a'");
+  WatchCall call(server().channel());
+  call.send(parse<etcdserverpb::WatchRequest>("create_request { key: 'b' }"));
+  call.send(parse<etcdserverpb::WatchRequest>("create_request { key: 'a' start_revision: $1 }"));
+  call.send(parse<etcdserverpb::WatchRequest>("progress_request {}"));
+  int events = 0;
+  for (;;) {
+    const auto response = call.next();
+    ASSERT_TRUE(response);
+    events += response->events_size();
+    if (response->watch_id() != -1) continue;
+    EXPECT_EQ(response->header().revision(), base() + kRevisions);
+    break;
+  }
+  EXPECT_EQ(events, kRevisions);
+}
+
+TEST_P(WatchTest, ProgressIsToldNowAndThenToWhoAsksForIt) {
+  use_fresh_server(
+      {by_server("--watch-progress-notify-interval=1s",
+                 "--experimental-watch-progress-notify-interval=1s", "3.6 renamed the flag")});
+  auto watch = this->watch();
+  EXPECT_EQ(watch->create("key: 'b'"), "#0 @1 created");
+  EXPECT_EQ(watch->create("key: 'a' progress_notify: true"), "#1 @1 created");
+  EXPECT_EQ(watch->next(), "#1 @1");
+  put("key: 'x'");
+  std::string told;
+  EXPECT_TRUE(wait_until([&] { return (told = watch->next()) != "#1 @1"; }));
+  EXPECT_EQ(told, "#1 @2");
+}
+
 }  // namespace conclave::test

@@ -110,4 +110,40 @@ TEST_P(CompactTest, TheFirstCompactionMayNameRevisionZero) {
   EXPECT_EQ(range("key: 'a' revision: 1"), "@2 count=0");
 }
 
+TEST_P(CompactTest, ANegativeRevisionIsCompactedFromTheStart) {
+  use_fresh_server();
+  EXPECT_EQ(compact("revision: -1"),
+            "OUT_OF_RANGE etcdserver: mvcc: required revision has been compacted");
+  EXPECT_EQ(compact("revision: 2"),
+            "OUT_OF_RANGE etcdserver: mvcc: required revision is a future revision");
+  EXPECT_EQ(compact("revision: 1"), "@1");
+}
+
+TEST_P(PutTest, ALeaseMayBeNegative) {
+  grant("ID: -7 TTL: 100");
+  EXPECT_EQ(put("key: 'a' lease: -7"), "@1");
+  EXPECT_EQ(range("key: 'a'"), "@1 count=1 [a={c1 m1 v1 l-7}]");
+  EXPECT_EQ(put("key: 'a' lease: -8"), "NOT_FOUND etcdserver: requested lease not found");
+  EXPECT_EQ(revoke("ID: -7"), "@2");
+  EXPECT_EQ(range("key: 'a'"), "@2 count=0");
+}
+
+TEST_P(PutTest, IgnoringBothKeepsBoth) {
+  grant("ID: 7 TTL: 100");
+  put("key: 'a' value: '1' lease: 7");
+  EXPECT_EQ(put("key: 'a' ignore_value: true ignore_lease: true"), "@2");
+  EXPECT_EQ(range("key: 'a'"), "@2 count=1 [a=1{c1 m2 v2 l7}]");
+  EXPECT_EQ(put("key: 'a' value: '1' lease: 7 ignore_value: true ignore_lease: true"),
+            "INVALID_ARGUMENT etcdserver: value is provided");
+}
+
+TEST_P(DeleteTest, DetachesTheLeaseAndEndsTheVersions) {
+  grant("ID: 7 TTL: 100");
+  put("key: 'a' value: '1' lease: 7");
+  EXPECT_EQ(del("key: 'a' range_end: '\\0' prev_kv: true"), "@2 deleted=1 prev [a=1{c1 m1 v1 l7}]");
+  EXPECT_EQ(time_to_live("ID: 7 keys: true"), "@2 id=7 ttl=whole granted=100");
+  put("key: 'a' value: '2'");
+  EXPECT_EQ(range("key: 'a'"), "@3 count=1 [a=2{c3 m3 v1}]");
+}
+
 }  // namespace conclave::test

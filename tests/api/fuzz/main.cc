@@ -119,9 +119,11 @@ int fuzz(const Request& request) {
     }
     ++seed;
   } while (Clock::now() < end);
-  std::printf("seeds %llu to %llu, %zu steps each: no difference\n",
+  std::printf("seeds %llu to %llu, %llu rounds, %llu requests to each: no difference\n",
               static_cast<unsigned long long>(request.seed),
-              static_cast<unsigned long long>(seed - 1), request.steps);
+              static_cast<unsigned long long>(seed - 1),
+              static_cast<unsigned long long>(seed - request.seed),
+              static_cast<unsigned long long>(servers.calls()));
   return 0;
 }
 

@@ -67,6 +67,7 @@ std::string ServerPair::Stream::text() const {
 
 template <class Request, class Response>
 ServerPair::Answers ServerPair::carry_out_call(const Request& request) {
+  ++calls_;
   Response ours;
   Response theirs;
   const grpc::Status our_status = conclaved_calls_.call(request, ours);
@@ -78,6 +79,10 @@ ServerPair::Answers ServerPair::carry_out_call(const Request& request) {
     state_.current = std::max(state_.current, theirs.header().revision());
     if constexpr (std::is_same_v<Request, pb::CompactionRequest>) {
       state_.compacted = request.revision();
+    }
+    if constexpr (std::is_same_v<Request, pb::AlarmRequest>) {
+      if (request.action() == pb::AlarmRequest::ACTIVATE) state_.raised.insert(request.memberid());
+      if (request.action() == pb::AlarmRequest::DEACTIVATE) state_.raised.erase(request.memberid());
     }
   }
   return {our_status.ok() ? kRender(ours) : kRender(our_status),
@@ -112,6 +117,10 @@ ServerPair::Answers ServerPair::carry_out(const Step& step) {
           return carry_out_call<Request, pb::LeaseKeepAliveResponse>(request);
         } else if constexpr (std::is_same_v<Request, pb::LeaseTimeToLiveRequest>) {
           return carry_out_call<Request, pb::LeaseTimeToLiveResponse>(request);
+        } else if constexpr (std::is_same_v<Request, pb::HashKVRequest>) {
+          return carry_out_call<Request, pb::HashKVResponse>(request);
+        } else if constexpr (std::is_same_v<Request, pb::AlarmRequest>) {
+          return carry_out_call<Request, pb::AlarmResponse>(request);
         } else {
           return carry_out_call<Request, pb::LeaseLeasesResponse>(request);
         }
@@ -126,6 +135,7 @@ void ServerPair::reopen(StreamPair& stream) {
 }
 
 void ServerPair::ask(StreamPair& stream, const pb::WatchRequest& request) {
+  ++calls_;
   stream.in_use = true;
   stream.future_start = std::max(stream.future_start, request.create_request().start_revision());
   if (request.create_request().start_revision() != 0) {
@@ -176,6 +186,8 @@ std::optional<Difference> ServerPair::run(std::uint64_t seed, std::size_t count,
   for (StreamPair& stream : streams_) reopen(stream);
   // Waiting for watches takes most of the time, so half of the rounds are without.
   state_.with_watches = seed % 2 == 0;
+  state_.alarm = seed % 5 == 0 ? pb::CORRUPT : pb::NOSPACE;
+  state_.raised.clear();
   const std::int64_t ours = conclaved_calls_.wipe();
   state_.current = etcd_calls_.wipe();
   if (ours != state_.current) {

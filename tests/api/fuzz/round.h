@@ -34,6 +34,9 @@ class ServerPair {
   std::optional<Difference> run(std::uint64_t seed, std::size_t count,
                                 const std::vector<std::size_t>& chosen, bool trace);
 
+  // How many requests each server has been sent, watches' included.
+  std::uint64_t calls() const { return calls_; }
+
  private:
   // One watch stream of one server: what each watch has said since the last comparison.
   struct Stream {
@@ -72,6 +75,7 @@ class ServerPair {
   Calls etcd_calls_{etcd_.channel()};
   std::array<StreamPair, kStreams> streams_;
   StoreState state_;
+  std::uint64_t calls_ = 0;
   std::chrono::steady_clock::time_point last_old_watch_{};
 };
 

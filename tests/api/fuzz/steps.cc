@@ -18,6 +18,8 @@ class Draw {
   Draw(Random& random, const StoreState& state) : random_(random), state_(state) {}
 
   Step step() {
+    if (one_in(state_.raised.empty() ? 60 : 8)) return alarm();
+    if (one_in(60)) return hash_kv();
     const std::uint64_t kind = random_.below(100);
     if (kind < 22) return range();
     if (kind < 42) return put();
@@ -124,6 +126,8 @@ class Draw {
     if (one_in(4)) compare.set_range_end(range_end());
     compare.set_result(static_cast<pb::Compare::CompareResult>(random_.below(4)));
     compare.set_target(static_cast<pb::Compare::CompareTarget>(random_.below(5)));
+    if (one_in(50)) compare.set_result(static_cast<pb::Compare::CompareResult>(9));
+    if (one_in(50)) compare.set_target(static_cast<pb::Compare::CompareTarget>(9));
     // Now and then an operand that does not go with the target, or none.
     switch (one_in(15) ? random_.below(6) : static_cast<std::uint64_t>(compare.target())) {
       case pb::Compare::VERSION:
@@ -150,7 +154,7 @@ class Draw {
   pb::RequestOp operation(int nesting) {
     pb::RequestOp operation;
     const std::uint64_t kind = random_.below(20);
-    if (kind < 7) {
+    if (kind < 7 && may_put(nesting)) {
       *operation.mutable_request_put() = put();
     } else if (kind < 13) {
       *operation.mutable_request_range() = range();
@@ -165,7 +169,19 @@ class Draw {
   pb::TxnRequest whole_txn() {
     in_txn_ = true;
     keys_may_vanish_ = one_in(2);
-    return txn(0);
+    pb::TxnRequest request = txn(0);
+    if (one_in(40)) {
+      // About as many as are allowed; a nested one finds little left, or nothing.
+      const std::int64_t count = between(120, 130);
+      while (request.failure_size() < count)
+        *request.add_failure()->mutable_request_range() = range();
+    }
+    return request;
+  }
+
+  // While the store counts as full, etcd overlooks the puts of nested transactions.
+  bool may_put(int nesting) const {
+    return nesting == 0 || state_.raised.empty() || state_.alarm != pb::NOSPACE;
   }
 
   pb::TxnRequest txn(int nesting) {
@@ -180,6 +196,29 @@ class Draw {
     pb::CompactionRequest request;
     request.set_revision(revision());
     request.set_physical(one_in(2));
+    return request;
+  }
+
+  pb::HashKVRequest hash_kv() {
+    pb::HashKVRequest request;
+    request.set_revision(comparable_hash_revision(revision(), state_.compacted));
+    return request;
+  }
+
+  pb::AlarmRequest alarm() {
+    pb::AlarmRequest request;
+    const std::uint64_t kind = random_.below(8);
+    if (kind == 0) {
+      request.set_alarm(static_cast<pb::AlarmType>(random_.below(3)));
+      return request;
+    }
+    const bool raise = state_.raised.empty() ? kind < 7 : kind < 3;
+    request.set_action(raise ? pb::AlarmRequest::ACTIVATE : pb::AlarmRequest::DEACTIVATE);
+    request.set_alarm(state_.alarm);
+    request.set_memberid(static_cast<std::uint64_t>(between(5, 7)));
+    if (!raise && !state_.raised.empty() && one_in(2)) {
+      request.set_memberid(*state_.raised.begin());
+    }
     return request;
   }
 
