@@ -23,7 +23,8 @@ std::vector<Revision> versions_at(const KeyIndex& index, std::int64_t revision) 
 api::Reply<etcdserverpb::HashKVResponse> Store::hash_kv(std::int64_t revision) const {
   if (revision > 0 && revision < compacted_) return api::Refusal::compacted;
   if (revision > current_) return api::Refusal::future_revision;
-  if (revision <= 0) revision = current_;
+  // As in etcd, a negative revision is one before everything: there is nothing to hash.
+  if (revision == 0) revision = current_;
 
   // Of the records at or below the compact revision only those count that a compaction at
   // `revision` would keep, whatever is physically removed. If it would keep none at all, etcd takes

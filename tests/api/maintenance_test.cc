@@ -64,6 +64,16 @@ TEST_P(HashKvTest, RefusesRevisionsThatAreNotThere) {
             by_server("@3 hash=", "OUT_OF_R", "3.6 began to answer the compact revision itself"));
 }
 
+TEST_P(HashKvTest, OfANegativeRevisionIsThatOfNothing) {
+  put("key: 'a' value: '1'");
+  etcdserverpb::HashKVRequest request;
+  etcdserverpb::HashKVResponse response;
+  request.set_revision(-3);
+  ASSERT_TRUE(calls().call(request, response).ok());
+  EXPECT_EQ(response.hash(), 1084519789U);
+  EXPECT_EQ(response.header().revision(), base() + 1);
+}
+
 TEST_P(HashKvTest, NamesTheRevisionItIsOf) {
   put("key: 'a' value: '1'");
   etcdserverpb::HashKVResponse response;

@@ -32,6 +32,8 @@ inline constexpr std::array kKnownDifferences = {
                     "as etcd since 3.6; 3.4 refuses it as compacted: not drawn"},
     KnownDifference{"while NOSPACE is raised, a put in a nested transaction is refused",
                     "etcd looks for puts on the first level alone: not drawn"},
+    KnownDifference{"while CORRUPT is raised, a nested transaction that only reads is answered",
+                    "etcd takes any nested one for a write, and refuses it: not drawn"},
     KnownDifference{
         "with alarms of both types, CORRUPT decides, and each goes by itself",
         "etcd obeys the one that was raised last, and none once either is gone: one type "

@@ -23,6 +23,9 @@ constexpr milliseconds kLateEvents{150};
 // A watch from the past on keys without history gives no sign of having caught up: a compaction
 // waits this long after it was created, or etcd may find its start compacted.
 constexpr milliseconds kEtcdCatchUp{400};
+// Where nothing is alive at the revision, etcd hashes what it has not removed yet, and it goes on
+// seeing what it removed until its next commit, a tenth of a second later.
+constexpr milliseconds kEtcdRemoval{300};
 
 const Renderer kRender;
 
@@ -67,6 +70,9 @@ std::string ServerPair::Stream::text() const {
 
 template <class Request, class Response>
 ServerPair::Answers ServerPair::carry_out_call(const Request& request) {
+  if constexpr (std::is_same_v<Request, pb::HashKVRequest>) {
+    std::this_thread::sleep_until(last_compaction_ + kEtcdRemoval);
+  }
   ++calls_;
   Response ours;
   Response theirs;
@@ -79,6 +85,7 @@ ServerPair::Answers ServerPair::carry_out_call(const Request& request) {
     state_.current = std::max(state_.current, theirs.header().revision());
     if constexpr (std::is_same_v<Request, pb::CompactionRequest>) {
       state_.compacted = request.revision();
+      last_compaction_ = std::chrono::steady_clock::now();
     }
     if constexpr (std::is_same_v<Request, pb::AlarmRequest>) {
       if (request.action() == pb::AlarmRequest::ACTIVATE) state_.raised.insert(request.memberid());

@@ -77,6 +77,7 @@ class ServerPair {
   StoreState state_;
   std::uint64_t calls_ = 0;
   std::chrono::steady_clock::time_point last_old_watch_{};
+  std::chrono::steady_clock::time_point last_compaction_{};
 };
 
 }  // namespace conclave::test

@@ -160,7 +160,7 @@ class Draw {
       *operation.mutable_request_range() = range();
     } else if (kind < 16) {
       *operation.mutable_request_delete_range() = delete_range();
-    } else if (nesting < kMaxNesting && !one_in(30)) {
+    } else if (nesting < kMaxNesting && may_nest() && !one_in(30)) {
       *operation.mutable_request_txn() = txn(nesting + 1);
     }
     return operation;
@@ -179,6 +179,8 @@ class Draw {
     return request;
   }
 
+  // etcd takes any nested transaction for a write, which CORRUPT refuses.
+  bool may_nest() const { return state_.raised.empty() || state_.alarm != pb::CORRUPT; }
   // While the store counts as full, etcd overlooks the puts of nested transactions.
   bool may_put(int nesting) const {
     return nesting == 0 || state_.raised.empty() || state_.alarm != pb::NOSPACE;
