@@ -10,6 +10,7 @@ namespace {
 namespace pb = etcdserverpb;
 
 constexpr std::int64_t kWholeTtlSlackS = 60;
+constexpr std::int64_t kWholeTtlSlackPart = 10;
 
 std::string_view name_of(grpc::StatusCode code) {
   constexpr std::array<std::string_view, 17> kNames = {"OK",
@@ -153,7 +154,8 @@ std::string Renderer::operator()(const pb::LeaseKeepAliveResponse& response) con
 std::string Renderer::operator()(const pb::LeaseTimeToLiveResponse& response) const {
   const std::int64_t granted = response.grantedttl();
   const std::int64_t left = response.ttl();
-  const bool whole = left >= 0 && left <= granted && left + kWholeTtlSlackS > granted;
+  const bool whole = left >= 0 && left <= granted &&
+                     left + std::max(kWholeTtlSlackS, granted / kWholeTtlSlackPart) > granted;
   std::string text = header(response) + " id=" + std::to_string(response.id()) +
                      " ttl=" + (whole ? "whole" : std::to_string(left)) +
                      " granted=" + std::to_string(granted);

@@ -18,8 +18,8 @@ namespace conclave::test {
 //
 // Revisions are written relative to `base`, so that a case can run on a store that has a history.
 // An alarm's answer is written without its header, which 3.4 leaves out.
-// A lease's remaining time is written as "whole" as long as it is less than a minute short of what
-// was granted.
+// A lease's remaining time is written as "whole" as long as it is less than a minute, or a tenth,
+// short of what was granted.
 class Renderer {
  public:
   explicit Renderer(std::int64_t base = 0) : base_(base) {}

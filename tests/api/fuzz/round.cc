@@ -173,6 +173,12 @@ void ServerPair::settle(StreamPair& stream) const {
     stream.etcd.take(*response);
   }
   while (const auto response = stream.etcd.call->next(milliseconds(0))) stream.etcd.take(*response);
+  // It was silent, but on a loaded machine that does not mean done.
+  while (stream.conclaved.responses < stream.etcd.responses) {
+    const auto response = stream.conclaved.call->next(kConclavedLimit);
+    if (!response) break;
+    if (!is_progress(*response)) stream.conclaved.take(*response);
+  }
 }
 
 std::optional<ServerPair::Answers> ServerPair::compare_streams() {
