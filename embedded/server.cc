@@ -43,7 +43,7 @@ Result<EmbeddedServer> EmbeddedServer::start(EmbeddedOptions options) {
   });
   if (!node) return node.error();
   impl->node = *std::move(node);
-  auto front = server::GrpcFront::listen(front_options, *impl->node);
+  auto front = server::GrpcFront::listen(front_options, *impl->node, impl->node.get());
   if (!front) return front.error();
   impl->front = *std::move(front);
   for (const server::Url& url : impl->front->urls()) impl->endpoints.push_back(url.text());

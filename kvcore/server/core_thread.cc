@@ -1,5 +1,6 @@
 #include "conclave/server/core_thread.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace conclave::server {
@@ -82,6 +83,7 @@ CoreThread::~CoreThread() {
 void CoreThread::stop() {
   const std::lock_guard guard(stop_mutex_);
   if (!thread_.joinable()) return;
+  detach();
   post([this] {
     drain_until_ = steady_clock::now() + kDrainTime;
     stopping_ = true;
@@ -96,7 +98,6 @@ void CoreThread::stop() {
 
 void CoreThread::submit(const replica::AnyCall& call, Done done) {
   std::optional<api::Refusal> refusal;
-  bool wake = false;
   {
     const std::lock_guard guard(mutex_);
     if (closed_) {
@@ -104,48 +105,114 @@ void CoreThread::submit(const replica::AnyCall& call, Done done) {
     } else if (submissions_.size() >= queue_length_max_) {
       refusal = api::Refusal::too_many_requests;
     } else {
-      wake = submissions_.empty() && events_.empty();
+      if (submissions_.empty() && events_.empty()) wake_driver();
       submissions_.push_back({call, std::move(done)});
     }
   }
-  if (refusal) {
-    done(refusal);
-  } else if (wake) {
-    changed_.notify_one();
-  }
+  if (refusal) done(refusal);
 }
 
 bool CoreThread::post(Event event) {
-  bool wake = false;
-  {
-    const std::lock_guard guard(mutex_);
-    if (closed_) return false;
-    wake = submissions_.empty() && events_.empty();
-    events_.push_back(std::move(event));
-  }
-  if (wake) changed_.notify_one();
+  const std::lock_guard guard(mutex_);
+  if (closed_) return false;
+  if (submissions_.empty() && events_.empty()) wake_driver();
+  events_.push_back(std::move(event));
   return true;
 }
 
-bool CoreThread::take_work(std::vector<Submission>& submissions, std::vector<Event>& events) {
-  submissions.clear();
-  events.clear();
+// Whoever drives already looks into the queues again before it sleeps, and so does an attached
+// thread, which drives after it has submitted.
+void CoreThread::wake_driver() {
+  if (driven_) return;
+  if (attached_ == std::thread::id()) {
+    changed_.notify_all();
+  } else if (attached_ != std::this_thread::get_id()) {
+    wake_();
+  }
+}
+
+void CoreThread::attach(std::function<void()> wake) {
   std::unique_lock lock(mutex_);
-  // A replica that failed is not driven any more, so what it still has to do never becomes less.
-  if (failure_ || !replica_->has_more()) {
-    auto wake = next_tick_;
-    if (const auto deadline = failure_ ? std::nullopt : replica_->next_deadline()) {
-      wake = std::min(wake, steady_clock::now() + (*deadline - BootClock::now()));
+  changed_.wait(lock, [this] { return !driven_; });
+  if (closed_) return;
+  attached_ = std::this_thread::get_id();
+  wake_ = std::move(wake);
+}
+
+void CoreThread::detach() {
+  const std::lock_guard guard(mutex_);
+  attached_ = {};
+  wake_ = nullptr;
+  changed_.notify_all();
+}
+
+steady_clock::time_point CoreThread::drive() {
+  {
+    const std::lock_guard guard(mutex_);
+    if (attached_ != std::this_thread::get_id()) return steady_clock::time_point::max();
+    if (submissions_.empty() && events_.empty() && steady_clock::now() < next_step_) {
+      return next_step_;
     }
-    changed_.wait_until(lock, wake, [this] { return !submissions_.empty() || !events_.empty(); });
+    driven_ = true;
   }
-  if (stopping_ && finished()) {
+  step();
+  if (sync_here()) step();
+  write_log();
+  let_go();
+  const std::lock_guard guard(mutex_);
+  return submissions_.empty() && events_.empty() ? next_step_ : steady_clock::time_point();
+}
+
+// What a lone request waits for is mostly threads that wake each other; so its entry is synced
+// here, if the disk is as fast as that.
+bool CoreThread::sync_here() {
+  const bool must_sync = std::any_of(log_writes_.begin(), log_writes_.end(),
+                                     [](const auto& write) { return write.must_sync; });
+  if (failure_ || !must_sync || unanswered_ > 1 || !log_thread_->try_begin_here()) return false;
+  const std::optional<std::uint64_t> persisted =
+      log_thread_->write_here(std::exchange(log_writes_, {}));
+  if (persisted) replica_->log_persisted(*persisted);
+  return persisted.has_value();
+}
+
+void CoreThread::run() {
+  do {
+    wait_for_work();
+    step();
+    write_log();
+    if (stopping_ && finished()) break;
+    let_go();
+  } while (true);
+  {
+    const std::lock_guard guard(mutex_);
     closed_ = true;
-    // What came in since is refused below, by the caller.
+    taken_submissions_.swap(submissions_);
+    taken_events_.swap(events_);
   }
-  submissions.swap(submissions_);
-  events.swap(events_);
-  return !closed_;
+  // Among the last events may be streams that were opened and failures that were met.
+  for (const Event& event : taken_events_) event();
+  for (const Submission& submission : taken_submissions_) {
+    submission.done(api::Refusal::stopped);
+  }
+  replica_->abandon(api::Refusal::timeout);
+  carry_out(replica_->take_output());
+  write_log();
+  close_streams();
+}
+
+void CoreThread::wait_for_work() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    if (driven_ || attached_ != std::thread::id()) {
+      changed_.wait(lock);
+    } else if (!submissions_.empty() || !events_.empty() || next_step_ <= steady_clock::now()) {
+      driven_ = true;
+      return;
+    } else {
+      const auto until = next_step_;
+      changed_.wait_until(lock, until);
+    }
+  }
 }
 
 bool CoreThread::finished() const {
@@ -153,54 +220,73 @@ bool CoreThread::finished() const {
   return replica_->idle() && replica_->settled();
 }
 
-void CoreThread::run() {
-  std::vector<Submission> submissions;
-  std::vector<Event> events;
-  while (take_work(submissions, events)) {
-    const Instant now = BootClock::now();
-    for (const Event& event : events) event();
-    for (Submission& submission : submissions) {
-      if (failure_) {
-        submission.done(api::Refusal::stopped);
-        continue;
-      }
-      if (free_slots_.empty()) {
-        free_slots_.push_back(slots_.size());
-        slots_.emplace_back();
-      }
-      const std::uint64_t slot = free_slots_.back();
-      free_slots_.pop_back();
-      slots_[slot] = std::move(submission.done);
-      replica_->submit(slot, submission.call, now);
-    }
-    const auto steady = steady_clock::now();
-    const bool tick_due = steady >= next_tick_;
-    // After a stall, missed ticks are not made up for: time that nobody saw passing elects nobody.
-    if (tick_due) next_tick_ = std::max(next_tick_ + tick_, steady);
-    if (failure_) continue;
-    if (tick_due) replica_->tick(now);
-    if (stopping_) replica_->flush();
-    if (Result<void> processed = replica_->process(now); !processed) fail(processed.error());
-    ready_.store(!failure_ && replica_->is_ready(), std::memory_order_release);
-    carry_out(replica_->take_output());
+void CoreThread::step() {
+  {
+    const std::lock_guard guard(mutex_);
+    taken_submissions_.swap(submissions_);
+    taken_events_.swap(events_);
   }
-  // Among the last events may be streams that were opened and failures that were met.
-  for (const Event& event : events) event();
-  for (const Submission& submission : submissions) submission.done(api::Refusal::stopped);
-  replica_->abandon(api::Refusal::timeout);
+  const Instant now = BootClock::now();
+  for (const Event& event : taken_events_) event();
+  taken_events_.clear();
+  for (Submission& submission : taken_submissions_) {
+    if (failure_) {
+      submission.done(api::Refusal::stopped);
+      continue;
+    }
+    if (free_slots_.empty()) {
+      free_slots_.push_back(slots_.size());
+      slots_.emplace_back();
+    }
+    const std::uint64_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    slots_[slot] = std::move(submission.done);
+    ++unanswered_;
+    replica_->submit(slot, submission.call, now);
+  }
+  taken_submissions_.clear();
+  const auto steady = steady_clock::now();
+  const bool tick_due = steady >= next_tick_;
+  // After a stall, missed ticks are not made up for: time that nobody saw passing elects nobody.
+  if (tick_due) next_tick_ = std::max(next_tick_ + tick_, steady);
+  if (failure_) return;
+  if (tick_due) replica_->tick(now);
+  if (stopping_) replica_->flush();
+  if (Result<void> processed = replica_->process(now); !processed) fail(processed.error());
+  ready_.store(!failure_ && replica_->is_ready(), std::memory_order_release);
   carry_out(replica_->take_output());
-  close_streams();
+}
+
+// Gives the replica back, and says when it is to be driven again at the latest.
+void CoreThread::let_go() {
+  const auto now = steady_clock::now();
+  auto next_step = next_tick_;
+  // A replica that failed is not driven any more, so what it still has to do never becomes less.
+  if (!failure_) {
+    if (replica_->has_more()) {
+      next_step = now;
+    } else if (const auto deadline = replica_->next_deadline()) {
+      next_step = std::min(next_step, now + (*deadline - BootClock::now()));
+    }
+  }
+  const std::lock_guard guard(mutex_);
+  next_step_ = next_step;
+  driven_ = false;
+  // The core thread may wait for the end of a turn that outlived an attachment.
+  if (attached_ != std::this_thread::get_id()) changed_.notify_all();
 }
 
 void CoreThread::carry_out(replica::Output output) {
   if (!failure_) {
-    if (!output.log_writes.empty()) log_thread_->write(std::move(output.log_writes));
+    for (auto& write : output.log_writes) log_writes_.push_back(std::move(write));
+    if (unanswered_ > 1) write_log();
     if (output.batch) store_thread_->commit(std::move(output.batch));
     if (output.release_log) log_thread_->release(*output.release_log);
   }
   for (const replica::Answer& answer : output.answers) {
     const Done done = std::exchange(slots_[answer.id], nullptr);
     free_slots_.push_back(answer.id);
+    --unanswered_;
     done(answer.refusal);
   }
   for (replica::WatchDelivery& delivery : output.deliveries) {
@@ -209,11 +295,22 @@ void CoreThread::carry_out(replica::Output output) {
   }
 }
 
+// What nobody waits for, such as a new commit index alone, goes along with the next write that must
+// be synced: the log thread wakes half as often.
+void CoreThread::write_log() {
+  const bool must_sync = std::any_of(log_writes_.begin(), log_writes_.end(),
+                                     [](const auto& write) { return write.must_sync; });
+  if (must_sync || (stopping_ && !log_writes_.empty())) {
+    log_thread_->write(std::exchange(log_writes_, {}));
+  }
+}
+
 // Fail-stop: nothing is written, applied or answered with success any more. What was proposed may
 // or may not be carried out after a restart, so its callers are told that time ran out.
 void CoreThread::fail(const Error& error) {
   if (failure_) return;
   failure_ = error;
+  log_writes_.clear();
   ready_.store(false, std::memory_order_release);
   replica_->abandon(api::Refusal::timeout);
   carry_out(replica_->take_output());

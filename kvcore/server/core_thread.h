@@ -16,8 +16,9 @@
 
 namespace conclave::server {
 
-// The thread that owns the replica: it takes requests and the disk threads' reports from a bounded
-// queue, lets time pass, and hands out what the replica wants done.
+// Drives the replica: takes requests and the disk threads' reports from a bounded queue, lets time
+// pass, and hands out what the replica wants done. The core thread does it, or the thread that has
+// attached; the replica belongs to one at a time.
 class CoreThread final : public Node {
  public:
   struct Parts {
@@ -33,6 +34,9 @@ class CoreThread final : public Node {
   ~CoreThread() override;
 
   void stop() override;
+  void attach(std::function<void()> wake) override;
+  std::chrono::steady_clock::time_point drive() override;
+  void detach() override;
   bool is_ready() const override { return ready_.load(std::memory_order_acquire); }
 
   void range(const etcdserverpb::RangeRequest& request, etcdserverpb::RangeResponse* response,
@@ -75,9 +79,16 @@ class CoreThread final : public Node {
 
   void submit(const replica::AnyCall& call, Done done);
   bool post(Event event);  // false, and dropped, once the core takes nothing more
+
+  void wake_driver();  // mutex_ must be held
+
   void run();
-  bool take_work(std::vector<Submission>& submissions, std::vector<Event>& events);
+  void wait_for_work();
+  void step();
+  bool sync_here();
+  void let_go();
   void carry_out(replica::Output output);
+  void write_log();
   void fail(const Error& error);
   void tell_failure(const Error& error);
   bool finished() const;
@@ -92,15 +103,23 @@ class CoreThread final : public Node {
   std::condition_variable changed_;
   std::vector<Submission> submissions_;
   std::vector<Event> events_;
-  bool closed_ = false;  // the core thread takes nothing more
+  bool closed_ = false;         // the core takes nothing more
+  bool driven_ = false;         // the replica belongs to a thread
+  std::function<void()> wake_;  // of the thread that has attached
+  std::thread::id attached_;    // none: the core thread drives
+  std::chrono::steady_clock::time_point next_step_{};
   std::uint64_t next_stream_ = 1;
 
   std::atomic<bool> ready_{false};
-  std::atomic<bool> stopping_{false};
   std::atomic<bool> failure_told_{false};
 
-  // The core thread's. A request's id is its slot; slots are used again.
+  // Of the thread that drives the replica. A request's id is its slot; slots are used again.
   std::unique_ptr<replica::Replica> replica_;
+  bool stopping_ = false;
+  std::size_t unanswered_ = 0;
+  std::vector<Submission> taken_submissions_;
+  std::vector<Event> taken_events_;
+  std::vector<replica::Output::LogWrite> log_writes_;  // not yet given to the log
   std::vector<Done> slots_;
   std::vector<std::uint64_t> free_slots_;
   std::unordered_map<replica::StreamId, std::shared_ptr<WatchSink>> sinks_;

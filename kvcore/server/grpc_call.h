@@ -2,16 +2,18 @@
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include <google/protobuf/arena.h>
-#include <google/protobuf/descriptor.h>
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/support/async_unary_call.h>
 
 #include "conclave/api/errors.h"
 #include "conclave/server/grpc_incoming.h"
+#include "conclave/server/grpc_loop.h"
 #include "conclave/server/open_calls.h"
 #include "conclave/server/request_handler.h"
 
@@ -22,53 +24,61 @@ inline grpc::Status status_of(api::Refusal refusal) {
   return {static_cast<grpc::StatusCode>(text.code), std::string(text.text)};
 }
 
-// One unary call from its decoding to its last byte: messages, the arena they lie in and the
-// reactor are one allocation.
-//
-// Lifetime: counted, because three parties let go of it in any order: gRPC's message holder, gRPC's
-// reactor, and the handler's `done`. A client that goes away, or a shutdown whose patience is over,
-// ends the call for gRPC at once, while the messages stay until the handler is done with them.
+// One method of the API that is served: where its calls are asked for, and who carries them out.
 template <class Request, class Response>
-class UnaryCall final : public grpc::MessageHolder<Incoming<Request>, Response>,
-                        public grpc::ServerUnaryReactor {
- public:
-  using Method = void (RequestHandler::*)(const Request&, Response*, RequestHandler::Done);
+struct UnaryMethod {
+  // Asks gRPC for the next call.
+  using Ask = std::function<void(grpc::ServerContext* context, Incoming<Request>* request,
+                                 grpc::ServerAsyncResponseWriter<Response>* writer, void* tag)>;
+  using CarryOut = std::function<void(const Request&, Response*, RequestHandler::Done)>;
 
-  UnaryCall() : arena_(options(block_)) {
-    request_.message = google::protobuf::Arena::CreateMessage<Request>(&arena_);
-    this->set_request(&request_);
-    this->set_response(google::protobuf::Arena::CreateMessage<Response>(&arena_));
-  }
+  Ask ask;
+  CarryOut carry_out;
+  GrpcLoop& loop;
+  OpenCalls& calls;
+};
+
+// One unary call from before its arrival to its last byte: messages, the arena they lie in, and
+// what gRPC needs are one allocation.
+//
+// Lifetime: counted, because two parties let go of it in any order: gRPC's completion queue and the
+// handler's `done`. A shutdown whose patience is over ends the call for gRPC, while the messages
+// stay until the handler is done with them.
+template <class Request, class Response>
+class UnaryCall final : public Completion, public OpenCall {
+ public:
+  using Method = UnaryMethod<Request, Response>;
+
+  // Waits for a call of the method, carries it out, and sees to it that another one waits then.
+  static void await(const Method& method) { new UnaryCall(method); }
+
   UnaryCall(const UnaryCall&) = delete;
   UnaryCall& operator=(const UnaryCall&) = delete;
 
-  // Hands the request to the handler. `done` holds a bare pointer, so that std::function needs no
-  // memory of its own; its running exactly once is the handler's promise.
-  grpc::ServerUnaryReactor* start(RequestHandler& handler, OpenCalls& calls, Method method) {
-    calls_ = &calls;
-    const bool open = calls.enter();
-    if (!open || !request_.readable) {
-      references_.fetch_add(1, std::memory_order_relaxed);
-      finish(open ? unreadable_request() : status_of(api::Refusal::stopped));
-      return this;
+  void complete(bool ok) override {
+    if (arrived_) {
+      method_.calls.leave(*this);
+      release();
+    } else if (!ok) {
+      release();
+    } else {
+      arrived_ = true;
+      if (method_.loop.takes_calls()) await(method_);
+      begin();
     }
-    references_.fetch_add(2, std::memory_order_relaxed);
-    (handler.*method)(*request_.message, this->response(),
-                      [this](std::optional<api::Refusal> refusal) {
-                        finish(refusal ? status_of(*refusal) : grpc::Status::OK);
-                        release();
-                      });
-    return this;
   }
 
-  void Release() override { release(); }
-  void OnDone() override {
-    calls_->leave();
-    release();
-  }
-  void OnCancel() override { finish(grpc::Status(grpc::StatusCode::CANCELLED, "canceled")); }
+  void cancel() override { finish({grpc::StatusCode::UNAVAILABLE, "etcdserver: server stopped"}); }
 
  private:
+  explicit UnaryCall(const Method& method)
+      : method_(method), writer_(&context_), arena_(options(block_)) {
+    request_.message = google::protobuf::Arena::CreateMessage<Request>(&arena_);
+    response_ = google::protobuf::Arena::CreateMessage<Response>(&arena_);
+    method_.ask(&context_, &request_, &writer_, static_cast<Completion*>(this));
+  }
+  ~UnaryCall() = default;
+
   static google::protobuf::ArenaOptions options(std::byte (&block)[1024]) {
     google::protobuf::ArenaOptions options;
     options.initial_block = reinterpret_cast<char*>(block);
@@ -76,68 +86,40 @@ class UnaryCall final : public grpc::MessageHolder<Incoming<Request>, Response>,
     return options;
   }
 
-  void finish(grpc::Status status) {
-    if (!finished_.exchange(true, std::memory_order_acq_rel)) Finish(std::move(status));
+  // `done` holds a bare pointer, so that std::function needs no memory of its own; its running
+  // exactly once is the handler's promise.
+  void begin() {
+    if (!method_.calls.enter(*this)) return finish(status_of(api::Refusal::stopped));
+    if (!request_.readable) return finish(unreadable_request());
+    references_.fetch_add(1, std::memory_order_relaxed);
+    method_.carry_out(*request_.message, response_, [this](std::optional<api::Refusal> refusal) {
+      finish(refusal ? status_of(*refusal) : grpc::Status::OK);
+      release();
+    });
+  }
+
+  void finish(const grpc::Status& status) {
+    if (finished_.exchange(true, std::memory_order_acq_rel)) return;
+    if (status.ok()) {
+      writer_.Finish(*response_, status, static_cast<Completion*>(this));
+    } else {
+      writer_.FinishWithError(status, static_cast<Completion*>(this));
+    }
   }
   void release() {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
-  OpenCalls* calls_ = nullptr;
+  const Method& method_;
+  grpc::ServerContext context_;
+  grpc::ServerAsyncResponseWriter<Response> writer_;
+  bool arrived_ = false;
   std::atomic<int> references_{1};
   std::atomic<bool> finished_{false};
   alignas(std::max_align_t) std::byte block_[1024];
   google::protobuf::Arena arena_;
   Incoming<Request> request_;
-};
-
-template <class Request, class Response>
-class CallAllocator final : public grpc::MessageAllocator<Incoming<Request>, Response> {
- public:
-  grpc::MessageHolder<Incoming<Request>, Response>* AllocateMessages() override {
-    return new UnaryCall<Request, Response>();
-  }
-};
-
-// A group of calls of the API, etcdserverpb::KV for one, some of which go to the handler. What is
-// not served is answered UNIMPLEMENTED.
-template <class Group>
-class HandledService : public Group::CallbackService {
- protected:
-  HandledService(RequestHandler& handler, OpenCalls& calls) : handler_(handler), calls_(calls) {}
-
-  template <class Request, class Response>
-  void serve(const char* name,
-             void (RequestHandler::*method)(const Request&, Response*, RequestHandler::Done)) {
-    static CallAllocator<Request, Response> allocator;
-    auto call = std::make_unique<grpc::internal::CallbackUnaryHandler<Incoming<Request>, Response>>(
-        [this, method](grpc::CallbackServerContext* context, const Incoming<Request>*, Response*) {
-          auto* state = context->GetRpcAllocatorState();
-          return static_cast<UnaryCall<Request, Response>*>(state)->start(handler_, calls_, method);
-        });
-    call->SetMessageAllocator(&allocator);
-    this->MarkMethodCallback(index_of<Request>(name), call.release());
-  }
-
-  // `Call` is a ServerBidiReactor<Incoming<Request>, Response> that deletes itself.
-  template <class Request, class Response, class Call>
-  void serve_stream(const char* name) {
-    auto call = std::make_unique<grpc::internal::CallbackBidiHandler<Incoming<Request>, Response>>(
-        [this](grpc::CallbackServerContext*) { return new Call(handler_, calls_); });
-    this->MarkMethodCallback(index_of<Request>(name), call.release());
-  }
-
- private:
-  template <class Request>
-  static int index_of(const char* name) {
-    const std::string service = Group::service_full_name();
-    const auto* file = Request::descriptor()->file();
-    const auto* described = file->FindServiceByName(service.substr(service.rfind('.') + 1));
-    return described->FindMethodByName(name)->index();
-  }
-
-  RequestHandler& handler_;
-  OpenCalls& calls_;
+  Response* response_;
 };
 
 }  // namespace conclave::server

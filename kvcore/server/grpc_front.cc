@@ -84,6 +84,9 @@ void set_limits(const FrontOptions& options, grpc::ServerBuilder& builder) {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
                                static_cast<int>(options.max_concurrent_streams));
   }
+  // What no client of this server sees, and every call pays for.
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_CHANNELZ, 0);
+  builder.AddChannelArgument(GRPC_ARG_ENABLE_PER_MESSAGE_COMPRESSION, 0);
   // A second server must not share the port in silence.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   // etcd's clients ping every 10 s by default; gRPC would call that a flood.
@@ -100,16 +103,19 @@ void keep_grpc_initialised() {
 }  // namespace
 
 struct GrpcFront::Parts {
-  explicit Parts(RequestHandler& handler) {
-    services.push_back(make_kv_service(handler, calls));
-    services.push_back(make_lease_service(handler, calls));
-    services.push_back(make_watch_service(handler, calls));
-    services.push_back(make_maintenance_service(handler, calls));
-    services.push_back(make_cluster_service(handler, calls));
+  // Before the server is built.
+  void make_services(grpc::ServerBuilder& builder, RequestHandler& handler, Driven* driven) {
+    loop = std::make_unique<GrpcLoop>(builder.AddCompletionQueue(), driven);
+    for (const auto make : {make_kv_service, make_lease_service, make_watch_service,
+                            make_maintenance_service, make_cluster_service, make_health_service}) {
+      services.push_back(make(handler, calls, *loop));
+      builder.RegisterService(services.back().get());
+    }
   }
 
   OpenCalls calls;
-  std::vector<std::unique_ptr<grpc::Service>> services;
+  std::vector<std::unique_ptr<HandledService>> services;
+  std::unique_ptr<GrpcLoop> loop;
   std::unique_ptr<grpc::Server> server;
   std::once_flag shut_down;
 };
@@ -122,11 +128,10 @@ GrpcFront::~GrpcFront() {
 }
 
 Result<std::unique_ptr<GrpcFront>> GrpcFront::listen(const FrontOptions& options,
-                                                     RequestHandler& handler) {
+                                                     RequestHandler& handler, Driven* driven) {
   keep_grpc_initialised();
-  auto parts = std::make_unique<Parts>(handler);
+  auto parts = std::make_unique<Parts>();
   std::vector<Url> urls = options.listen_urls;
-  grpc::EnableDefaultHealthCheckService(true);
   grpc::ServerBuilder builder;
   set_limits(options, builder);
   // gRPC writes the ports it took here in BuildAndStart(); `taken` never moves.
@@ -144,7 +149,7 @@ Result<std::unique_ptr<GrpcFront>> GrpcFront::listen(const FrontOptions& options
     }
     builder.AddListeningPort(urls[i].address(), credentials, &taken[i]);
   }
-  for (const auto& service : parts->services) builder.RegisterService(service.get());
+  parts->make_services(builder, handler, driven);
   parts->server = builder.BuildAndStart();
   for (std::size_t i = 0; i < urls.size(); ++i) {
     if (parts->server && taken[i] != 0) {
@@ -155,18 +160,22 @@ Result<std::unique_ptr<GrpcFront>> GrpcFront::listen(const FrontOptions& options
                                (urls[i].is_tls() ? ": the address or the certificate is refused"
                                                  : ": the address is refused")};
   }
+  for (const auto& service : parts->services) service->open();
+  parts->loop->start();
   return std::unique_ptr<GrpcFront>(new GrpcFront(std::move(parts), std::move(urls)));
 }
 
 void GrpcFront::shutdown(std::chrono::milliseconds patience) {
   std::call_once(parts_->shut_down, [&] {
-    if (auto* health = parts_->server->GetHealthCheckService()) health->Shutdown();
     parts_->calls.end_all();
     parts_->calls.wait_until_none(patience);
+    parts_->calls.cancel_all();
+    parts_->loop->take_no_more_calls();
     // Every reply is on its way; connections get this long to close in an orderly manner.
     constexpr std::chrono::milliseconds kCloseGrace{50};
     parts_->server->Shutdown(std::chrono::system_clock::now() + kCloseGrace);
     parts_->server->Wait();
+    parts_->loop->shutdown();
   });
 }
 

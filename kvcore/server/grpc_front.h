@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "conclave/base/result.h"
+#include "conclave/server/driven.h"
 #include "conclave/server/request_handler.h"
 #include "conclave/server/url.h"
 
@@ -34,22 +35,26 @@ struct FrontOptions {
 // itself answers RESOURCE_EXHAUSTED; the exact limit is the handler's. Calls that this server does
 // not carry out end with UNIMPLEMENTED.
 //
-// Threads: gRPC's own few decode a request and call the handler; the reply is encoded and sent by
-// the thread that runs `done`. All members may be called from any thread.
+// Threads: one of the front's own decodes requests, calls the handler and, if the handler is
+// Driven, does its work; the reply is encoded and sent by the thread that runs `done`. All members
+// may be called from any thread.
 //
 // Lifetime: the handler must live until shutdown() has returned. A `done` that runs after that is
 // harmless.
 //
-//   auto front = GrpcFront::listen({.listen_urls = {*parse_url("http://127.0.0.1:2379")}}, *node);
+//   auto front = GrpcFront::listen({.listen_urls = {*parse_url("http://127.0.0.1:2379")}}, *node,
+//                                  node.get());
 //   if (!front) return front.error();
 //   ...
 //   (*front)->shutdown(std::chrono::seconds(5));
 class GrpcFront {
  public:
   // Errors: Errc::io (an address is in use, is not this machine's, or a certificate file cannot be
-  // used), naming the URL or the file. Nothing listens then.
+  // used), naming the URL or the file. Nothing listens then. `driven` is the handler, if it can be
+  // driven; it must live as long.
   static Result<std::unique_ptr<GrpcFront>> listen(const FrontOptions& options,
-                                                   RequestHandler& handler);
+                                                   RequestHandler& handler,
+                                                   Driven* driven = nullptr);
 
   ~GrpcFront();  // as shutdown() without patience
   GrpcFront(const GrpcFront&) = delete;

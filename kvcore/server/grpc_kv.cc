@@ -1,13 +1,13 @@
-#include "conclave/api/rpc.grpc.pb.h"
-#include "conclave/server/grpc_call.h"
+#include "conclave/api/rpc.pb.h"
 #include "conclave/server/grpc_services.h"
 
 namespace conclave::server {
 namespace {
 
-class KvService final : public HandledService<etcdserverpb::KV> {
+class KvService final : public HandledService {
  public:
-  KvService(RequestHandler& handler, OpenCalls& calls) : HandledService(handler, calls) {
+  KvService(RequestHandler& handler, OpenCalls& calls, GrpcLoop& loop)
+      : HandledService("etcdserverpb.KV", handler, calls, loop) {
     serve("Range", &RequestHandler::range);
     serve("Put", &RequestHandler::put);
     serve("DeleteRange", &RequestHandler::delete_range);
@@ -18,8 +18,9 @@ class KvService final : public HandledService<etcdserverpb::KV> {
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> make_kv_service(RequestHandler& handler, OpenCalls& calls) {
-  return std::make_unique<KvService>(handler, calls);
+std::unique_ptr<HandledService> make_kv_service(RequestHandler& handler, OpenCalls& calls,
+                                                GrpcLoop& loop) {
+  return std::make_unique<KvService>(handler, calls, loop);
 }
 
 }  // namespace conclave::server

@@ -1,8 +1,7 @@
 #include <deque>
 #include <mutex>
 
-#include "conclave/api/rpc.grpc.pb.h"
-#include "conclave/server/grpc_call.h"
+#include "conclave/api/rpc.pb.h"
 #include "conclave/server/grpc_services.h"
 #include "conclave/server/stream_output.h"
 
@@ -12,7 +11,7 @@ namespace {
 namespace pb = etcdserverpb;
 
 using Request = Incoming<pb::LeaseKeepAliveRequest>;
-using Reactor = grpc::ServerBidiReactor<Request, pb::LeaseKeepAliveResponse>;
+using Reactor = StreamReactor<Request, pb::LeaseKeepAliveResponse>;
 
 // What one LeaseKeepAlive call and the renewals on their way share. Renewals of many leases go to
 // the handler without waiting for each other, so that they can travel in one log entry; their
@@ -128,8 +127,11 @@ class KeepAliveState final : public EndableStream,
 
 class KeepAliveCall final : public Reactor {
  public:
-  KeepAliveCall(RequestHandler& handler, OpenCalls& calls)
-      : handler_(handler), calls_(calls), state_(std::make_shared<KeepAliveState>(this)) {
+  KeepAliveCall(std::unique_ptr<Call> call, RequestHandler& handler, OpenCalls& calls)
+      : Reactor(std::move(call)),
+        handler_(handler),
+        calls_(calls),
+        state_(std::make_shared<KeepAliveState>(this)) {
     id_ = calls_.add(state_);
     StartRead(&request_);
   }
@@ -162,22 +164,25 @@ class KeepAliveCall final : public Reactor {
   Request request_{&message_};
 };
 
-class LeaseService final : public HandledService<pb::Lease> {
+class LeaseService final : public HandledService {
  public:
-  LeaseService(RequestHandler& handler, OpenCalls& calls) : HandledService(handler, calls) {
+  LeaseService(RequestHandler& handler, OpenCalls& calls, GrpcLoop& loop)
+      : HandledService("etcdserverpb.Lease", handler, calls, loop) {
     serve("LeaseGrant", &RequestHandler::lease_grant);
     serve("LeaseRevoke", &RequestHandler::lease_revoke);
     serve("LeaseTimeToLive", &RequestHandler::lease_time_to_live);
     serve("LeaseLeases", &RequestHandler::lease_leases);
-    serve_stream<pb::LeaseKeepAliveRequest, pb::LeaseKeepAliveResponse, KeepAliveCall>(
-        "LeaseKeepAlive");
+    serve_stream<Request, pb::LeaseKeepAliveResponse>("LeaseKeepAlive", [this](auto call) {
+      new KeepAliveCall(std::move(call), this->handler(), this->calls());
+    });
   }
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> make_lease_service(RequestHandler& handler, OpenCalls& calls) {
-  return std::make_unique<LeaseService>(handler, calls);
+std::unique_ptr<HandledService> make_lease_service(RequestHandler& handler, OpenCalls& calls,
+                                                   GrpcLoop& loop) {
+  return std::make_unique<LeaseService>(handler, calls, loop);
 }
 
 }  // namespace conclave::server

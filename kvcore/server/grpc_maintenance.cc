@@ -1,34 +1,37 @@
-#include "conclave/api/rpc.grpc.pb.h"
-#include "conclave/server/grpc_call.h"
+#include "conclave/api/rpc.pb.h"
 #include "conclave/server/grpc_services.h"
 
 namespace conclave::server {
 namespace {
 
-class MaintenanceService final : public HandledService<etcdserverpb::Maintenance> {
+class MaintenanceService final : public HandledService {
  public:
-  MaintenanceService(RequestHandler& handler, OpenCalls& calls) : HandledService(handler, calls) {
+  MaintenanceService(RequestHandler& handler, OpenCalls& calls, GrpcLoop& loop)
+      : HandledService("etcdserverpb.Maintenance", handler, calls, loop) {
     serve("Status", &RequestHandler::status);
     serve("HashKV", &RequestHandler::hash_kv);
     serve("Alarm", &RequestHandler::alarm);
   }
 };
 
-class ClusterService final : public HandledService<etcdserverpb::Cluster> {
+class ClusterService final : public HandledService {
  public:
-  ClusterService(RequestHandler& handler, OpenCalls& calls) : HandledService(handler, calls) {
+  ClusterService(RequestHandler& handler, OpenCalls& calls, GrpcLoop& loop)
+      : HandledService("etcdserverpb.Cluster", handler, calls, loop) {
     serve("MemberList", &RequestHandler::member_list);
   }
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> make_maintenance_service(RequestHandler& handler, OpenCalls& calls) {
-  return std::make_unique<MaintenanceService>(handler, calls);
+std::unique_ptr<HandledService> make_maintenance_service(RequestHandler& handler, OpenCalls& calls,
+                                                         GrpcLoop& loop) {
+  return std::make_unique<MaintenanceService>(handler, calls, loop);
 }
 
-std::unique_ptr<grpc::Service> make_cluster_service(RequestHandler& handler, OpenCalls& calls) {
-  return std::make_unique<ClusterService>(handler, calls);
+std::unique_ptr<HandledService> make_cluster_service(RequestHandler& handler, OpenCalls& calls,
+                                                     GrpcLoop& loop) {
+  return std::make_unique<ClusterService>(handler, calls, loop);
 }
 
 }  // namespace conclave::server

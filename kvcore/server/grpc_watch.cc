@@ -1,7 +1,6 @@
 #include <mutex>
 
-#include "conclave/api/rpc.grpc.pb.h"
-#include "conclave/server/grpc_call.h"
+#include "conclave/api/rpc.pb.h"
 #include "conclave/server/grpc_services.h"
 #include "conclave/server/stream_output.h"
 
@@ -11,7 +10,7 @@ namespace {
 namespace pb = etcdserverpb;
 
 using Request = Incoming<pb::WatchRequest>;
-using Reactor = grpc::ServerBidiReactor<Request, pb::WatchResponse>;
+using Reactor = StreamReactor<Request, pb::WatchResponse>;
 
 // What one Watch call and the core share. It outlives the call, because a delivery may be under way
 // on the core thread while gRPC lets go of the reactor.
@@ -135,8 +134,8 @@ class WatchState final : public WatchSink, public EndableStream {
 
 class WatchCall final : public Reactor {
  public:
-  WatchCall(RequestHandler& handler, OpenCalls& calls)
-      : calls_(calls), state_(std::make_shared<WatchState>(this)) {
+  WatchCall(std::unique_ptr<Call> call, RequestHandler& handler, OpenCalls& calls)
+      : Reactor(std::move(call)), calls_(calls), state_(std::make_shared<WatchState>(this)) {
     state_->open(handler.open_watch(state_));
     id_ = calls_.add(state_);
     StartRead(&request_);
@@ -168,17 +167,21 @@ class WatchCall final : public Reactor {
   Request request_{&message_};
 };
 
-class WatchService final : public HandledService<pb::Watch> {
+class WatchService final : public HandledService {
  public:
-  WatchService(RequestHandler& handler, OpenCalls& calls) : HandledService(handler, calls) {
-    serve_stream<pb::WatchRequest, pb::WatchResponse, WatchCall>("Watch");
+  WatchService(RequestHandler& handler, OpenCalls& calls, GrpcLoop& loop)
+      : HandledService("etcdserverpb.Watch", handler, calls, loop) {
+    serve_stream<Request, pb::WatchResponse>("Watch", [this](auto call) {
+      new WatchCall(std::move(call), this->handler(), this->calls());
+    });
   }
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> make_watch_service(RequestHandler& handler, OpenCalls& calls) {
-  return std::make_unique<WatchService>(handler, calls);
+std::unique_ptr<HandledService> make_watch_service(RequestHandler& handler, OpenCalls& calls,
+                                                   GrpcLoop& loop) {
+  return std::make_unique<WatchService>(handler, calls, loop);
 }
 
 }  // namespace conclave::server

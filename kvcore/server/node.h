@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "conclave/base/result.h"
+#include "conclave/server/driven.h"
 #include "conclave/server/request_handler.h"
 
 namespace conclave::server {
@@ -31,15 +32,16 @@ struct NodeOptions {
   std::uint64_t seed = 0;  // of election jitter and chosen lease ids; 0: drawn from the system
 };
 
-// One running member: the replica object on a core thread, its log on a second thread and its store
-// on a third. It listens on nothing; see grpc_front.h for that.
+// One running member: the replica object on a core thread, or on the thread of whoever drives it,
+// its log on a second thread and its store on a third. It listens on nothing; see grpc_front.h for
+// that.
 //
 // Lifetime: every request's `done` has run, and every watch sink was closed, when stop() returns.
 //
 // Failure: a failed write or sync stops the node for good (requests end with Refusal::stopped) and
 // calls `on_failure` once with the reason, on a thread of the node, where stop() must not be called
 // from; the process lives on.
-class Node : public RequestHandler {
+class Node : public RequestHandler, public Driven {
  public:
   using OnFailure = std::function<void(const Error&)>;
 

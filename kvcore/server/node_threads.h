@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -34,12 +35,19 @@ class LogThread {
   void write(std::vector<replica::Output::LogWrite> writes);
   void release(raft::Index index);
 
+  // For a caller that would only wait: if the log has nothing to do and syncs quickly, lends it to
+  // the calling thread, which must then call write_here() once. It blocks for the sync, and returns
+  // the last ready number instead of calling `persisted`; nothing if that failed.
+  bool try_begin_here();
+  std::optional<std::uint64_t> write_here(const std::vector<replica::Output::LogWrite>& writes);
+
  private:
   void run();
-  Result<void> carry_out(const std::vector<replica::Output::LogWrite>& writes,
-                         std::optional<raft::Index> release);
+  Result<void> write_and_sync(const std::vector<replica::Output::LogWrite>& writes);
+  Result<void> keep_house(std::optional<raft::Index> release);
+  void finish_use(const Result<void>& outcome);
 
-  // The log thread's.
+  // Of the thread that has set in_use_.
   std::unique_ptr<wal::Log> log_;
   const Callbacks callbacks_;
 
@@ -48,6 +56,10 @@ class LogThread {
   std::condition_variable changed_;
   std::vector<replica::Output::LogWrite> waiting_;
   std::optional<raft::Index> release_;
+  bool in_use_ = false;
+  std::chrono::steady_clock::duration sync_time_{};  // a mean of the last few
+  bool housekeeping_due_ = false;
+  bool failed_ = false;
   bool stopping_ = false;
 
   std::thread thread_;

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -23,6 +22,21 @@ class EndableStream {
   virtual void end(api::Refusal reason) = 0;
 };
 
+// A call that waits for its answer.
+class OpenCall {
+ public:
+  // Answers for the handler, whose own answer will be late. Does not block.
+  virtual void cancel() = 0;
+
+ protected:
+  ~OpenCall() = default;
+
+ private:
+  friend class OpenCalls;
+  OpenCall* previous_ = nullptr;
+  OpenCall* next_ = nullptr;
+};
+
 // The calls that are open, so that a shutdown can refuse new ones, end the streams (which never end
 // by themselves) and wait for the rest. gRPC's own graceful shutdown also waits for connections,
 // and so for any client that is stopped or cut off.
@@ -34,24 +48,28 @@ class OpenCalls {
   using StreamId = std::uint64_t;
 
   // False if the call must be refused with Refusal::stopped.
-  bool enter() {
-    open_.fetch_add(1);
-    return !ending_.load();
+  bool enter(OpenCall& call) {
+    const std::lock_guard lock(mutex_);
+    ++open_;
+    call.next_ = first_;
+    if (first_ != nullptr) first_->previous_ = &call;
+    first_ = &call;
+    return !ending_;
   }
 
-  void leave() {
-    if (open_.fetch_sub(1) == 1 && ending_.load()) {
-      const std::lock_guard lock(mutex_);
-      none_open_.notify_all();
-    }
+  void leave(OpenCall& call) {
+    const std::lock_guard lock(mutex_);
+    (call.previous_ != nullptr ? call.previous_->next_ : first_) = call.next_;
+    if (call.next_ != nullptr) call.next_->previous_ = call.previous_;
+    left();
   }
 
   // A stream that comes after end_all() is ended at once.
   StreamId add(std::shared_ptr<EndableStream> stream) {
-    open_.fetch_add(1);
     {
       const std::lock_guard lock(mutex_);
-      if (!ending_.load()) {
+      ++open_;
+      if (!ending_) {
         streams_.emplace(++last_id_, stream);
         return last_id_;
       }
@@ -61,11 +79,9 @@ class OpenCalls {
   }
 
   void remove(StreamId id) {
-    {
-      const std::lock_guard lock(mutex_);
-      streams_.erase(id);
-    }
-    leave();
+    const std::lock_guard lock(mutex_);
+    streams_.erase(id);
+    left();
   }
 
   // From now on refuses new calls and ends every stream with Refusal::stopped.
@@ -73,7 +89,7 @@ class OpenCalls {
     std::vector<std::shared_ptr<EndableStream>> streams;
     {
       const std::lock_guard lock(mutex_);
-      ending_.store(true);
+      ending_ = true;
       for (const auto& [id, weak] : streams_) {
         if (auto stream = weak.lock()) streams.push_back(std::move(stream));
       }
@@ -84,14 +100,25 @@ class OpenCalls {
   // Blocks until no call is open, or for `patience`. After end_all().
   void wait_until_none(std::chrono::milliseconds patience) {
     std::unique_lock lock(mutex_);
-    none_open_.wait_for(lock, patience, [this] { return open_.load() == 0; });
+    none_open_.wait_for(lock, patience, [this] { return open_ == 0; });
+  }
+
+  // Answers every call that still waits. Each leaves later, when its answer was sent.
+  void cancel_all() {
+    const std::lock_guard lock(mutex_);
+    for (OpenCall* call = first_; call != nullptr; call = call->next_) call->cancel();
   }
 
  private:
-  std::atomic<std::int64_t> open_{0};
-  std::atomic<bool> ending_{false};
+  void left() {
+    if (--open_ == 0 && ending_) none_open_.notify_all();
+  }
+
   std::mutex mutex_;
   std::condition_variable none_open_;
+  std::int64_t open_ = 0;
+  bool ending_ = false;
+  OpenCall* first_ = nullptr;
   std::unordered_map<StreamId, std::weak_ptr<EndableStream>> streams_;
   StreamId last_id_ = 0;
 };

@@ -9,6 +9,8 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "conclave/server/grpc_stream.h"
+
 namespace conclave::server {
 
 // The sending half of a bidirectional stream: a queue in front of gRPC, which takes one write at a
@@ -20,7 +22,7 @@ namespace conclave::server {
 template <class Request, class Response>
 class StreamOutput {
  public:
-  using Reactor = grpc::ServerBidiReactor<Request, Response>;
+  using Reactor = StreamReactor<Request, Response>;
 
   explicit StreamOutput(Reactor* reactor) : reactor_(reactor) {}
   StreamOutput(const StreamOutput&) = delete;

@@ -106,6 +106,7 @@ class Log {
   // Makes the next segment's file, if there is none, so that the sync() that needs it does not have
   // to. For a moment in which no batch waits.
   Result<void> prepare_next_segment();
+  bool wants_next_segment() const { return !failed_ && prepared_last_ <= file_segment_; }
 
   // Syncs, and marks the end, so that damage to the last batch can be told from a torn write. The
   // object refuses all further calls.

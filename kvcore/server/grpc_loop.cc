@@ -1,0 +1,93 @@
+#include "conclave/server/grpc_loop.h"
+
+#include <grpc/support/time.h>
+
+namespace conclave::server {
+namespace {
+
+using std::chrono::steady_clock;
+
+// As much as is taken in before the handler's turn: enough that a sync of the log serves many, not
+// so much that the log waits while the network is read.
+constexpr int kGatherMax = 160;
+// A poll handles one socket at a time, and calls that it found may come only with the next poll.
+constexpr int kEmptyPollsMax = 4;
+
+gpr_timespec grpc_time(steady_clock::time_point time) {
+  const auto wait =
+      std::chrono::duration_cast<std::chrono::microseconds>(time - steady_clock::now());
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
+                      gpr_time_from_micros(std::max<std::int64_t>(wait.count(), 0), GPR_TIMESPAN));
+}
+
+}  // namespace
+
+void GrpcLoop::Wake::ask() {
+  if (!asked_.exchange(true)) {
+    alarm_.Set(loop_.queue(), gpr_inf_past(GPR_CLOCK_MONOTONIC), static_cast<Completion*>(this));
+  }
+}
+
+void GrpcLoop::Wake::complete(bool) {
+  asked_.store(false);
+}
+
+GrpcLoop::GrpcLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue, Driven* driven)
+    : queue_(std::move(queue)), driven_(driven), wake_(*this) {}
+
+GrpcLoop::~GrpcLoop() {
+  shutdown();
+}
+
+void GrpcLoop::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void GrpcLoop::shutdown() {
+  if (ending_.exchange(true)) return;
+  take_no_more_calls();
+  if (!thread_.joinable()) {
+    queue_->Shutdown();
+    void* tag = nullptr;
+    for (bool ok = false; queue_->Next(&tag, &ok);) static_cast<Completion*>(tag)->complete(ok);
+    return;
+  }
+  wake_.ask();
+  thread_.join();
+}
+
+void GrpcLoop::run() {
+  if (driven_ != nullptr) driven_->attach([this] { wake_.ask(); });
+  auto next = steady_clock::now();
+  while (!ending_.load()) {
+    gather(next);
+    next = driven_ != nullptr ? driven_->drive() : steady_clock::now() + std::chrono::hours(1);
+  }
+  if (driven_ != nullptr) driven_->detach();
+  queue_->Shutdown();
+  while (gather(steady_clock::now() + std::chrono::hours(1))) {
+  }
+}
+
+// Waits for something to come in, and takes what else is there; false when the queue has ended.
+bool GrpcLoop::gather(steady_clock::time_point until) {
+  gpr_timespec deadline = grpc_time(until);
+  int empty_polls = 0;
+  for (int taken = 0; taken < kGatherMax;) {
+    void* tag = nullptr;
+    bool ok = false;
+    const auto status = queue_->AsyncNext(&tag, &ok, deadline);
+    if (status == grpc::CompletionQueue::SHUTDOWN) return false;
+    if (status == grpc::CompletionQueue::GOT_EVENT) {
+      static_cast<Completion*>(tag)->complete(ok);
+      ++taken;
+      empty_polls = 0;
+    } else if (taken == 0 || ++empty_polls > kEmptyPollsMax) {
+      break;
+    }
+    deadline = gpr_time_0(GPR_CLOCK_MONOTONIC);
+  }
+  return true;
+}
+
+}  // namespace conclave::server

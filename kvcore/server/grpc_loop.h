@@ -1,0 +1,72 @@
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <thread>
+
+#include <grpcpp/alarm.h>
+#include <grpcpp/grpcpp.h>
+
+#include "conclave/server/driven.h"
+
+namespace conclave::server {
+
+// What gRPC reports the end of: an operation that was started with this as its tag.
+class Completion {
+ public:
+  virtual void complete(bool ok) = 0;
+
+ protected:
+  ~Completion() = default;
+};
+
+// The thread that waits for the network and, if the handler can be driven, does the handler's work
+// too. What has come in is gathered before the handler's turn, so that requests which arrive
+// together share a log entry's way to the disk.
+//
+// One thread, not several: on the way of a call the handing over from thread to thread costs more
+// than all the work.
+class GrpcLoop {
+ public:
+  // `driven` may be null.
+  GrpcLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue, Driven* driven);
+  ~GrpcLoop();  // as shutdown()
+  GrpcLoop(const GrpcLoop&) = delete;
+  GrpcLoop& operator=(const GrpcLoop&) = delete;
+
+  grpc::ServerCompletionQueue* queue() { return queue_.get(); }
+
+  void start();
+
+  // False once the server is being shut down: no further call may be asked for.
+  bool takes_calls() const { return takes_calls_.load(std::memory_order_acquire); }
+  void take_no_more_calls() { takes_calls_.store(false, std::memory_order_release); }
+
+  // Waits until every operation has been reported. After the server's own shutdown.
+  void shutdown();
+
+ private:
+  class Wake final : public Completion {
+   public:
+    explicit Wake(GrpcLoop& loop) : loop_(loop) {}
+    void ask();
+    void complete(bool ok) override;
+
+   private:
+    GrpcLoop& loop_;
+    grpc::Alarm alarm_;
+    std::atomic<bool> asked_{false};
+  };
+
+  void run();
+  bool gather(std::chrono::steady_clock::time_point until);
+
+  const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  Driven* const driven_;
+  Wake wake_;
+  std::atomic<bool> takes_calls_{true};
+  std::atomic<bool> ending_{false};
+  std::thread thread_;
+};
+
+}  // namespace conclave::server
