@@ -71,7 +71,7 @@ Result<void> Store::load() {
 void Store::visit_attached(
     const std::function<void(std::int64_t lease_id, std::string_view key)>& visit) const {
   index_.visit_all([&](std::string_view key, const KeyIndex::Entry& entry) {
-    if (!entry.head.is_deletion() && entry.lease != 0) visit(entry.lease, key);
+    if (entry.is_live() && entry.lease() != 0) visit(entry.lease(), key);
   });
 }
 
@@ -98,9 +98,9 @@ bool Store::read_record(Revision revision, mvccpb::KeyValue& record) const {
 std::optional<mvccpb::KeyValue> Store::value_before(std::string_view key,
                                                     std::int64_t revision) const {
   if (revision - 1 < compacted_) return std::nullopt;
-  const KeyVersion* version = index_.find(key, revision - 1);
+  const std::optional<KeyVersion> version = index_.find(key, revision - 1);
   mvccpb::KeyValue record;
-  if (version == nullptr || !read_record(version->modified, record)) return std::nullopt;
+  if (!version || !read_record(version->modified, record)) return std::nullopt;
   return record;
 }
 

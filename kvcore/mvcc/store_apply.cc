@@ -76,7 +76,7 @@ PutResponse Store::Transaction::put(const PutRequest& request) {
   const KeyIndex::Entry* before = store_.index_.find_live(request.key());
   mvccpb::KeyValue previous;
   const bool needs_previous = request.prev_kv() || request.ignore_value();
-  if (before != nullptr && needs_previous) store_.read_record(before->head.modified, previous);
+  if (before != nullptr && needs_previous) store_.read_record(before->head().modified, previous);
 
   KeyVersion version{revision, revision.main, 1};
   mvccpb::Event event;
@@ -84,9 +84,9 @@ PutResponse Store::Transaction::put(const PutRequest& request) {
   kv.set_key(request.key());
   kv.set_lease(request.lease());
   if (before != nullptr) {
-    version.create_revision = before->head.create_revision;
-    version.version = before->head.version + 1;
-    if (request.ignore_lease()) kv.set_lease(before->lease);
+    version.create_revision = before->head().create_revision;
+    version.version = before->head().version + 1;
+    if (request.ignore_lease()) kv.set_lease(before->lease());
   }
   kv.set_create_revision(version.create_revision);
   kv.set_mod_revision(revision.main);
@@ -102,7 +102,7 @@ bool Store::Transaction::delete_key(std::string_view key, DeleteRangeResponse* p
   const KeyIndex::Entry* before = store_.index_.find_live(key);
   if (before == nullptr) return false;
   if (previous_to != nullptr) {
-    store_.read_record(before->head.modified, *previous_to->add_prev_kvs());
+    store_.read_record(before->head().modified, *previous_to->add_prev_kvs());
   }
   mvccpb::Event event;
   event.set_type(mvccpb::Event::DELETE);
@@ -116,7 +116,7 @@ DeleteRangeResponse Store::Transaction::delete_range(const DeleteRangeRequest& r
   std::vector<std::string> keys;
   store_.index_.visit(KeyRange(request.key(), request.range_end()),
                       [&](std::string_view key, const KeyIndex::Entry& entry) {
-                        if (!entry.head.is_deletion()) keys.emplace_back(key);
+                        if (entry.is_live()) keys.emplace_back(key);
                         return true;
                       });
   for (const std::string& key : keys) delete_key(key, request.prev_kv() ? &response : nullptr);

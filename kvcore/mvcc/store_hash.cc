@@ -12,7 +12,7 @@ constexpr std::string_view kRecordsName = "key";
 std::vector<Revision> versions_at(const KeyIndex& index, std::int64_t revision) {
   std::vector<Revision> versions;
   index.visit_all([&](std::string_view, const KeyIndex::Entry& entry) {
-    if (const KeyVersion* version = entry.at(revision)) versions.push_back(version->modified);
+    if (const auto version = entry.at(revision)) versions.push_back(version->modified);
   });
   std::sort(versions.begin(), versions.end());
   return versions;

@@ -86,8 +86,8 @@ api::Reply<RangeResponse> Store::range_at(const RangeRequest& request, std::int6
   std::vector<Found> found;
   std::int64_t count = 0;
   const auto look_at = [&](std::string_view key, const KeyIndex::Entry& entry) {
-    const KeyVersion* version = entry.at(revision);
-    if (version == nullptr) return true;
+    const std::optional<KeyVersion> version = entry.at(revision);
+    if (!version) return true;
     ++count;
     if (found.size() < max_found && passes(request, *version)) found.push_back({key, *version, {}});
     return true;
