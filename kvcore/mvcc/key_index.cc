@@ -14,9 +14,10 @@ std::optional<KeyVersion> KeyIndex::find(std::string_view key, std::int64_t revi
 
 std::int64_t KeyIndex::add(std::string_view key, const KeyVersion& version, std::int64_t lease) {
   std::int64_t old_lease = 0;
-  Entry* entry = tree_.find(key);
+  const KeyTree::Place place = tree_.locate(key);
+  Entry* entry = place.entry;
   if (entry == nullptr) {
-    entry = &tree_.insert(Entry::make(key, version, lease));
+    entry = &tree_.insert(place, Entry::make(key, version, lease));
   } else {
     if (entry->is_live()) superseded_.push_back({version.modified.main, entry});
     old_lease = entry->lease();

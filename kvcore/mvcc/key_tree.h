@@ -41,8 +41,9 @@ class KeyRange {
 // costs about 18 bytes a key.
 //
 // A search reads few keys: a block knows what its keys begin with in common, and has the next eight
-// bytes of each beside the pointer to it. Splitting a block moves the list of blocks, which with
-// ten million keys is some 300 KB for every 128 keys that come in.
+// bytes of each beside the pointer to it; so has the list of blocks of their first keys. Splitting
+// a block moves the list of blocks, which with ten million keys is some 300 KB for every 128 keys
+// that come in.
 //
 // Not thread-safe.
 class KeyTree {
@@ -52,9 +53,17 @@ class KeyTree {
   KeyTree& operator=(KeyTree&& other) noexcept;
   ~KeyTree();
 
-  KeyEntry* find(std::string_view key) const;
-  // `entry`'s key must not be there yet.
-  KeyEntry& insert(KeyEntry::Owner entry);
+  // Where a key is, or belongs. Holds until the next change of the tree.
+  struct Place {
+    std::size_t block;
+    std::size_t slot;  // the first whose key is not below; may be one behind the block's last
+    KeyEntry* entry;   // null: the key is not there
+  };
+  Place locate(std::string_view key) const;
+
+  KeyEntry* find(std::string_view key) const { return locate(key).entry; }
+  // At the place that locate() gave for its key, which must not be there yet.
+  KeyEntry& insert(Place place, KeyEntry::Owner entry);
   void erase(const KeyEntry& entry);
   std::size_t size() const { return size_; }
 
@@ -62,8 +71,7 @@ class KeyTree {
   // must not change the tree.
   template <class Visit>
   void visit(const KeyRange& range, Visit&& visit) const {
-    if (blocks_.empty()) return;
-    const Place start = lower_bound(range.begin());
+    const Place start = locate(range.begin());
     std::size_t slot = start.slot;
     for (std::size_t block = start.block; block < blocks_.size(); ++block, slot = 0) {
       const std::vector<Slot>& slots = blocks_[block].slots;
@@ -86,22 +94,23 @@ class KeyTree {
     KeyEntry* entry;
   };
   struct Block {
-    std::size_t prefix_size;  // that many bytes all its keys have in common
-    std::vector<Slot> slots;  // ascending, never empty
-  };
-  struct Place {
-    std::size_t block;
-    std::size_t slot;  // the first whose key is not below; may be one behind the block's last
+    std::uint64_t head = 0;       // of its first key, behind what all keys have in common
+    std::size_t prefix_size = 0;  // that many bytes all its keys have in common
+    std::vector<Slot> slots;      // ascending, never empty
+
+    std::string_view first_key() const { return slots.front().entry->key(); }
+    std::size_t lower_bound(std::string_view key) const;
+    void set_prefix(std::size_t size);
+    void tighten_prefix();
   };
 
-  Place lower_bound(std::string_view key) const;  // of a tree that is not empty
-  static std::size_t lower_bound(const Block& block, std::string_view key);
-  static void set_prefix(Block& block, std::size_t prefix_size);
-  static void tighten_prefix(Block& block);
-  void split(std::size_t block, bool at_end);
+  std::size_t block_of(std::string_view key) const;
+  void share_prefix(std::string_view key);
+  void split(std::size_t block);
   void merge_small(std::size_t block);
 
   std::vector<Block> blocks_;
+  std::size_t prefix_size_ = 0;  // that many bytes all keys have in common
   std::size_t size_ = 0;
 };
 

@@ -5,6 +5,7 @@
 
 #include "conclave/base/bytes.h"
 #include "conclave/base/check.h"
+#include "conclave/mvcc/walk.h"
 
 namespace conclave::mvcc {
 namespace {
@@ -149,6 +150,40 @@ api::Reply<Store::EventPage> Store::events_from(std::int64_t from, std::size_t m
   return page;
 }
 
+api::Reply<etcdserverpb::RangeResponse> Store::range(
+    const etcdserverpb::RangeRequest& request) const {
+  return range_at(request, current_);
+}
+
+api::Reply<etcdserverpb::RangeResponse> Store::range_at(const etcdserverpb::RangeRequest& request,
+                                                        std::int64_t now) const {
+  etcdserverpb::RangeResponse response;
+  RangeWalk walk(*this, request, response, now);
+  WalkBudget budget = WalkBudget::unlimited();
+  const api::Reply<bool> done = walk.step(budget);
+  if (!done) return done.error();
+  return response;
+}
+
+api::Reply<etcdserverpb::TxnResponse> Store::read_txn(
+    const etcdserverpb::TxnRequest& request) const {
+  etcdserverpb::TxnResponse response;
+  ReadWalk walk(*this, request, response);
+  WalkBudget budget = WalkBudget::unlimited();
+  const api::Reply<bool> done = walk.step(budget);
+  if (!done) return done.error();
+  return response;
+}
+
+api::Reply<etcdserverpb::HashKVResponse> Store::hash_kv(std::int64_t revision) const {
+  etcdserverpb::HashKVResponse response;
+  HashWalk walk(*this, revision, response);
+  WalkBudget budget = WalkBudget::unlimited();
+  const api::Reply<bool> done = walk.step(budget);
+  if (!done) return done.error();
+  return response;
+}
+
 api::Reply<etcdserverpb::CompactionResponse> Store::compact(
     const etcdserverpb::CompactionRequest& request) {
   if (request.revision() <= compacted_) return api::Refusal::compacted;
@@ -162,8 +197,8 @@ api::Reply<etcdserverpb::CompactionResponse> Store::compact(
   return response;
 }
 
-std::size_t Store::compaction_step(std::size_t max_records) {
-  const std::vector<KeyIndex::Removed> removed = index_.remove_compacted(compacted_, max_records);
+std::size_t Store::compaction_step(std::size_t max_work) {
+  const std::vector<KeyIndex::Removed> removed = index_.remove_compacted(removable(), max_work);
   for (const KeyIndex::Removed& record : removed) {
     overlay_.add_write(
         {Table::records, record_key(record.revision, record.deletion), std::nullopt});

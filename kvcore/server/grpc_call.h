@@ -42,6 +42,7 @@ class UnaryCall final : public grpc::MessageHolder<Request, Response>,
   // memory of its own; its running exactly once is the handler's promise.
   grpc::ServerUnaryReactor* start(RequestHandler& handler, OpenCalls& calls, Method method) {
     calls_ = &calls;
+    handler_ = &handler;
     if (!calls.enter()) {
       references_.fetch_add(1, std::memory_order_relaxed);
       finish(status_of(api::Refusal::stopped));
@@ -61,7 +62,11 @@ class UnaryCall final : public grpc::MessageHolder<Request, Response>,
     calls_->leave();
     release();
   }
-  void OnCancel() override { finish(grpc::Status(grpc::StatusCode::CANCELLED, "canceled")); }
+  void OnCancel() override {
+    finish(grpc::Status(grpc::StatusCode::CANCELLED, "canceled"));
+    references_.fetch_add(1, std::memory_order_relaxed);
+    handler_->abandon(this->response(), [this] { release(); });
+  }
 
  private:
   static google::protobuf::ArenaOptions options(std::byte (&block)[1024]) {
@@ -79,6 +84,7 @@ class UnaryCall final : public grpc::MessageHolder<Request, Response>,
   }
 
   OpenCalls* calls_ = nullptr;
+  RequestHandler* handler_ = nullptr;
   std::atomic<int> references_{1};
   std::atomic<bool> finished_{false};
   alignas(std::max_align_t) std::byte block_[1024];

@@ -26,7 +26,7 @@ std::string random_key(Random& random) {
 
 void insert(KeyTree& tree, Model& model, const std::string& key, std::int64_t revision) {
   if (!model.emplace(key, revision).second) return;
-  tree.insert(KeyEntry::make(key, {{revision, 0}, revision, 1}, 0));
+  tree.insert(tree.locate(key), KeyEntry::make(key, {{revision, 0}, revision, 1}, 0));
 }
 
 Model contents(const KeyTree& tree, const KeyRange& range) {
@@ -101,11 +101,11 @@ TEST(KeyTree, TakesKeysInAscendingAndDescendingOrder) {
 
 TEST(KeyTree, AnEntryStaysWhereItIs) {
   KeyTree tree;
-  const KeyEntry& first = tree.insert(KeyEntry::make("m", {{2, 0}, 2, 1}, 0));
+  const KeyEntry& first = tree.insert(tree.locate("m"), KeyEntry::make("m", {{2, 0}, 2, 1}, 0));
   const std::string_view key = first.key();
   for (int i = 0; i < 3000; ++i) {
     const std::string each = (i % 2 == 0 ? "a" : "z") + std::to_string(i);
-    tree.insert(KeyEntry::make(each, {{3 + i, 0}, 3 + i, 1}, 0));
+    tree.insert(tree.locate(each), KeyEntry::make(each, {{3 + i, 0}, 3 + i, 1}, 0));
   }
   EXPECT_EQ(tree.find("m"), &first);
   EXPECT_EQ(key, "m");
