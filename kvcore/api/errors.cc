@@ -33,6 +33,9 @@ RefusalText text_of(Refusal refusal) {
       return {out_of_range, "etcdserver: too large lease TTL"};
     case Refusal::request_too_large:
       return {invalid_argument, "etcdserver: request is too large"};
+    case Refusal::response_too_large:
+      return {resource_exhausted,
+              "etcdserver: response is too large: set a limit and read the rest in further calls"};
     case Refusal::too_many_requests:
       return {resource_exhausted, "etcdserver: too many requests"};
     case Refusal::timeout:

@@ -24,6 +24,7 @@ enum class Refusal : std::uint8_t {
   lease_exists,
   lease_ttl_too_large,
   request_too_large,
+  response_too_large,
   too_many_requests,
   timeout,
   no_leader,

@@ -107,6 +107,15 @@ Result<void> sync_directory(const std::string& directory) {
   return {};
 }
 
+void remove_file(const std::string& file) {
+  ::unlink(file.c_str());
+  remove_lock_file(file);
+}
+
+void remove_lock_file(const std::string& file) {
+  ::unlink((file + std::string(kLockSuffix)).c_str());
+}
+
 Result<void> make_directory(const std::string& directory) {
   if (::mkdir(directory.c_str(), 0700) != 0) {
     if (errno == EEXIST) return {};
@@ -132,16 +141,13 @@ Result<EnvironmentHandle> open_environment(const std::string& file, std::uint64_
 // file before it uses them.
 Result<void> create_store(const std::string& directory, std::uint64_t map_bytes) {
   const std::string file = directory + std::string(kNewFile);
-  const std::string lock_file = file + std::string(kLockSuffix);
-  std::error_code ignored;
-  std::filesystem::remove(file, ignored);
-  std::filesystem::remove(lock_file, ignored);
+  remove_file(file);
   {
     Result<EnvironmentHandle> environment = open_environment(file, map_bytes);
     if (!environment) return environment.error();
     if (Result<void> written = write_version(environment->get(), file); !written) return written;
   }
-  std::filesystem::remove(lock_file, ignored);
+  remove_lock_file(file);
   const std::string data_file = directory + std::string(kDataFile);
   if (::rename(file.c_str(), data_file.c_str()) != 0) return system_error("cannot rename", file);
   return sync_directory(directory);

@@ -61,6 +61,8 @@ inline std::string_view bytes_of(const MDB_val& value) {
 Result<Transaction> begin(MDB_env* environment, unsigned flags, const std::string& path);
 Result<Descriptor> open_directory(const std::string& directory);
 Result<void> sync_directory(const std::string& directory);
+void remove_file(const std::string& file);  // if it is there, with LMDB's lock file
+void remove_lock_file(const std::string& file);
 Result<void> make_directory(const std::string& directory);
 Result<EnvironmentHandle> open_environment(const std::string& file, std::uint64_t map_bytes);
 

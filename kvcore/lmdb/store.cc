@@ -44,29 +44,29 @@ std::optional<std::string_view> checked_value(std::string_view key, std::string_
 
 }  // namespace
 
+// One open file. Reads share it, so that it stays open until the last of them ends.
 struct Store::Environment {
-  explicit Environment(Descriptor lock_descriptor) : lock(std::move(lock_descriptor)) {}
+  Environment(std::shared_ptr<Descriptor> directory_lock, std::string directory_name)
+      : lock(std::move(directory_lock)), directory(std::move(directory_name)) {}
   ~Environment() {
     for (MDB_txn* idle : idle_reads) mdb_txn_abort(idle);
   }
 
-  Result<void> open(const std::string& directory, std::uint64_t map_bytes);
+  Result<void> open(std::uint64_t map_bytes);
+  Result<void> open_copy(const std::string& file, std::uint64_t map_bytes);
+  Result<void> copy_to(const std::string& file) const;
   Result<void> read_all();
   Result<void> put(MDB_txn* transaction, MDB_cursor* records, const mvcc::Write& write);
   Result<void> apply(MDB_txn* transaction, const mvcc::Batch& batch);
   Result<MDB_txn*> begin_read();
   void end_read(MDB_txn* transaction);
-  Error fail(Error error) {
-    if (!failed) failed = std::move(error);
-    return *failed;
-  }
   MDB_dbi table(Table which) const { return tables[static_cast<std::size_t>(which)]; }
 
-  Descriptor lock;  // last to go
+  std::shared_ptr<Descriptor> lock;  // last to go
+  const std::string directory;
   std::string path;
   EnvironmentHandle handle;
   std::array<MDB_dbi, std::size(kTableNames)> tables{};
-  std::optional<Error> failed;  // of the committing thread
 
   // Read transactions that wait to be used again: renewing one is cheaper than making one.
   std::mutex idle_mutex;
@@ -96,12 +96,14 @@ class Read {
 // LMDB maps the file, and a read beyond its end would end the process. A file may be shorter than
 // its last page by pages that no tree uses, or because it was cut: lengthened, LMDB reads zeros
 // there instead, which no tree and no value can be.
-Result<void> Store::Environment::open(const std::string& directory, std::uint64_t map_bytes) {
+Result<void> Store::Environment::open(std::uint64_t map_bytes) {
   path = directory + std::string(kDataFile);
   if (::access(path.c_str(), F_OK) != 0) {
     if (errno != ENOENT) return system_error("cannot open", path);
     if (Result<void> made = create_store(directory, map_bytes); !made) return made;
   }
+  // What a crash left of a copy.
+  remove_file(directory + std::string(kNewFile));
   struct stat file {};
   if (::stat(path.c_str(), &file) != 0) return system_error("cannot stat", path);
   // LMDB would take an empty file for a new one.
@@ -128,6 +130,26 @@ Result<void> Store::Environment::open(const std::string& directory, std::uint64_
   if (::truncate(path.c_str(), file.st_size) != 0) return system_error("cannot cut", path);
   return Error{Errc::corrupt, path + " is cut short: it has " + std::to_string(file.st_size) +
                                   " bytes of " + std::to_string(needed)};
+}
+
+Result<void> Store::Environment::copy_to(const std::string& file) const {
+  const Descriptor descriptor(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (descriptor.get() < 0) return system_error("cannot create", file);
+  const int rc = mdb_env_copyfd2(handle.get(), descriptor.get(), MDB_CP_COMPACT);
+  if (rc != 0) return error_of("cannot write " + file, rc);
+  if (::fsync(descriptor.get()) != 0) return system_error("cannot sync", file);
+  return {};
+}
+
+// A file that is to be renamed while it is open. LMDB finds its lock file by the name, but needs
+// neither once it has both open.
+Result<void> Store::Environment::open_copy(const std::string& file, std::uint64_t map_bytes) {
+  Result<EnvironmentHandle> opened = open_environment(file, map_bytes);
+  remove_lock_file(file);
+  if (!opened) return opened.error();
+  handle = *std::move(opened);
+  path = directory + std::string(kDataFile);
+  return open_tables(handle.get(), file, tables.data());
 }
 
 Result<void> Store::Environment::read_all() {
@@ -161,15 +183,24 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& directory, const O
   if (::flock(lock->get(), LOCK_EX | LOCK_NB) != 0) {
     return Error{Errc::unavailable, directory + " is in use by another process"};
   }
-  auto environment = std::make_unique<Environment>(*std::move(lock));
-  if (Result<void> opened = environment->open(directory, map_bytes); !opened) {
-    return opened.error();
-  }
+  auto environment =
+      std::make_shared<Environment>(std::make_shared<Descriptor>(*std::move(lock)), directory);
+  if (Result<void> opened = environment->open(map_bytes); !opened) return opened.error();
   return std::unique_ptr<Store>(new Store(std::move(environment)));
 }
 
-Store::Store(std::unique_ptr<Environment> environment) : environment_(std::move(environment)) {}
+Store::Store(std::shared_ptr<Environment> environment) : environment_(std::move(environment)) {}
 Store::~Store() = default;
+
+std::shared_ptr<Store::Environment> Store::environment() const {
+  const std::lock_guard guard(mutex_);
+  return environment_;
+}
+
+Error Store::fail(Error error) {
+  if (!failure_) failure_ = std::move(error);
+  return *failure_;
+}
 
 Result<void> Store::Environment::put(MDB_txn* transaction, MDB_cursor* records,
                                      const mvcc::Write& write) {
@@ -216,25 +247,26 @@ Result<void> Store::Environment::apply(MDB_txn* transaction, const mvcc::Batch& 
 }
 
 Result<void> Store::commit(const mvcc::Batch& batch) {
-  if (environment_->failed) return *environment_->failed;
-  Result<Transaction> transaction = begin(environment_->handle.get(), 0, environment_->path);
-  if (!transaction) return environment_->fail(transaction.error());
-  if (Result<void> applied = environment_->apply(transaction->get(), batch); !applied) {
-    return environment_->fail(applied.error());
+  if (failure_) return *failure_;
+  const std::shared_ptr<Environment> environment = this->environment();
+  Result<Transaction> transaction = begin(environment->handle.get(), 0, environment->path);
+  if (!transaction) return fail(transaction.error());
+  if (Result<void> applied = environment->apply(transaction->get(), batch); !applied) {
+    return fail(applied.error());
   }
   if (const int rc = mdb_txn_commit(transaction->release()); rc != 0) {
     // LMDB reports a write that was cut short, which is what a full disk does to it, as EIO.
-    const bool full = rc == ENOSPC || (rc == EIO && disk_is_full(environment_->path));
-    return environment_->fail(
-        error_of("cannot commit to " + environment_->path, full ? ENOSPC : rc));
+    const bool full = rc == ENOSPC || (rc == EIO && disk_is_full(environment->path));
+    return fail(error_of("cannot commit to " + environment->path, full ? ENOSPC : rc));
   }
   return {};
 }
 
 Result<void> Store::sync() {
-  if (environment_->failed) return *environment_->failed;
-  if (const int rc = mdb_env_sync(environment_->handle.get(), 1); rc != 0) {
-    return environment_->fail(error_of("cannot sync " + environment_->path, rc));
+  if (failure_) return *failure_;
+  const std::shared_ptr<Environment> environment = this->environment();
+  if (const int rc = mdb_env_sync(environment->handle.get(), 1); rc != 0) {
+    return fail(error_of("cannot sync " + environment->path, rc));
   }
   return {};
 }
@@ -268,27 +300,29 @@ void Store::Environment::end_read(MDB_txn* transaction) {
 
 Result<std::optional<std::string>> Store::get(Table table, std::string_view key) const {
   if (key.empty() || key.size() > kKeyBytesMax) return std::optional<std::string>();
-  Result<MDB_txn*> transaction = environment_->begin_read();
+  const std::shared_ptr<Environment> environment = this->environment();
+  Result<MDB_txn*> transaction = environment->begin_read();
   if (!transaction) return transaction.error();
-  const Read read(*environment_, *transaction);
+  const Read read(*environment, *transaction);
   MDB_val wanted = view_of(key);
   MDB_val found{};
-  const int rc = mdb_get(read.get(), environment_->table(table), &wanted, &found);
+  const int rc = mdb_get(read.get(), environment->table(table), &wanted, &found);
   if (rc == MDB_NOTFOUND) return std::optional<std::string>();
-  if (rc != 0) return error_of("cannot read " + environment_->path, rc);
+  if (rc != 0) return error_of("cannot read " + environment->path, rc);
   const std::optional<std::string_view> value = checked_value(key, bytes_of(found));
-  if (!value) return Error{Errc::corrupt, environment_->path + " holds a damaged value"};
+  if (!value) return Error{Errc::corrupt, environment->path + " holds a damaged value"};
   return std::optional<std::string>(*value);
 }
 
 Result<void> Store::scan(Table table, std::string_view begin_key, std::string_view end_key,
                          const Visitor& visit) const {
-  Result<MDB_txn*> transaction = environment_->begin_read();
+  const std::shared_ptr<Environment> environment = this->environment();
+  Result<MDB_txn*> transaction = environment->begin_read();
   if (!transaction) return transaction.error();
-  const Read read(*environment_, *transaction);
+  const Read read(*environment, *transaction);
   MDB_cursor* raw = nullptr;
-  int rc = mdb_cursor_open(read.get(), environment_->table(table), &raw);
-  if (rc != 0) return error_of("cannot read " + environment_->path, rc);
+  int rc = mdb_cursor_open(read.get(), environment->table(table), &raw);
+  if (rc != 0) return error_of("cannot read " + environment->path, rc);
   const Cursor cursor(raw);
   MDB_val key = view_of(begin_key);
   MDB_val found{};
@@ -297,30 +331,31 @@ Result<void> Store::scan(Table table, std::string_view begin_key, std::string_vi
     const std::string_view at = bytes_of(key);
     if (!end_key.empty() && at >= end_key) return {};
     const std::optional<std::string_view> value = checked_value(at, bytes_of(found));
-    if (!value) return Error{Errc::corrupt, environment_->path + " holds a damaged value"};
+    if (!value) return Error{Errc::corrupt, environment->path + " holds a damaged value"};
     if (!visit(at, *value)) return {};
     rc = mdb_cursor_get(raw, &key, &found, MDB_NEXT);
   }
-  if (rc != MDB_NOTFOUND) return error_of("cannot read " + environment_->path, rc);
+  if (rc != MDB_NOTFOUND) return error_of("cannot read " + environment->path, rc);
   return {};
 }
 
 std::uint64_t Store::size_bytes() const {
   struct stat file {};
-  if (::stat(environment_->path.c_str(), &file) != 0) return 0;
+  if (::stat(environment()->path.c_str(), &file) != 0) return 0;
   return static_cast<std::uint64_t>(file.st_size);
 }
 
 // Pages in use: all up to the last one, less those in LMDB's list of free pages, whose values begin
 // with their count. Pages that only a read still holds count as free.
 std::uint64_t Store::size_in_use_bytes() const {
-  Result<MDB_txn*> transaction = environment_->begin_read();
+  const std::shared_ptr<Environment> environment = this->environment();
+  Result<MDB_txn*> transaction = environment->begin_read();
   if (!transaction) return 0;
-  const Read read(*environment_, *transaction);
+  const Read read(*environment, *transaction);
   MDB_envinfo info{};
   MDB_stat status{};
-  mdb_env_info(environment_->handle.get(), &info);
-  mdb_env_stat(environment_->handle.get(), &status);
+  mdb_env_info(environment->handle.get(), &info);
+  mdb_env_stat(environment->handle.get(), &status);
   std::uint64_t pages = info.me_last_pgno + 1;
   MDB_cursor* raw = nullptr;
   if (mdb_cursor_open(read.get(), kFreeList, &raw) != 0) return 0;
@@ -341,13 +376,32 @@ Result<void> Store::compact_to(const std::string& directory) const {
     return Error{Errc::invalid_argument, "there is a store in " + directory + " already"};
   }
   const std::string file = directory + std::string(kNewFile);
-  const Descriptor descriptor(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (descriptor.get() < 0) return system_error("cannot create", file);
-  const int rc = mdb_env_copyfd2(environment_->handle.get(), descriptor.get(), MDB_CP_COMPACT);
-  if (rc != 0) return error_of("cannot write " + file, rc);
-  if (::fsync(descriptor.get()) != 0) return system_error("cannot sync", file);
+  if (Result<void> copied = environment()->copy_to(file); !copied) return copied;
   if (::rename(file.c_str(), data_file.c_str()) != 0) return system_error("cannot rename", file);
   return sync_directory(directory);
+}
+
+Result<void> Store::defragment() {
+  if (failure_) return *failure_;
+  const std::shared_ptr<Environment> old = environment();
+  MDB_envinfo info{};
+  mdb_env_info(old->handle.get(), &info);
+  const std::string file = old->directory + std::string(kNewFile);
+  auto copy = std::make_shared<Environment>(old->lock, old->directory);
+  Result<void> made = old->copy_to(file);
+  if (made) made = copy->open_copy(file, info.me_mapsize);
+  if (!made) {
+    remove_file(file);
+    return made;
+  }
+  if (::rename(file.c_str(), old->path.c_str()) != 0) {
+    return fail(system_error("cannot rename", file));
+  }
+  // The next commit goes to the copy only, so its name must last first.
+  if (Result<void> synced = sync_directory(old->directory); !synced) return fail(synced.error());
+  const std::lock_guard guard(mutex_);
+  environment_ = std::move(copy);
+  return {};
 }
 
 }  // namespace conclave::lmdb

@@ -2,6 +2,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 
 #include "conclave/mvcc/storage.h"
@@ -58,10 +60,26 @@ class Store final : public mvcc::Storage {
   // store.
   Result<void> compact_to(const std::string& directory) const;
 
+  // Puts a copy without free pages in the place of the file: written beside it, synced, opened,
+  // renamed over it. On the committing thread. Reads go on, in the old file until they end; a crash
+  // at any point leaves the one or the other, both whole and of the last commit.
+  //
+  // Errors: as of commit() if the rename or the directory's sync failed; before that, nothing has
+  // happened but that the copy could not be made, and the store goes on as it was.
+  Result<void> defragment();
+  // Whether a commit, sync or defragment() has failed for good.
+  bool failed() const { return failure_.has_value(); }
+
  private:
   struct Environment;
-  explicit Store(std::unique_ptr<Environment> environment);
-  std::unique_ptr<Environment> environment_;
+  explicit Store(std::shared_ptr<Environment> environment);
+  std::shared_ptr<Environment> environment() const;
+  Error fail(Error error);
+
+  mutable std::mutex mutex_;
+  std::shared_ptr<Environment>
+      environment_;               // protected by mutex_; shared with the reads under way
+  std::optional<Error> failure_;  // the committing thread's
 };
 
 }  // namespace conclave::lmdb

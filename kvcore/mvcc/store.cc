@@ -5,6 +5,7 @@
 
 #include "conclave/base/bytes.h"
 #include "conclave/base/check.h"
+#include "conclave/mvcc/walk.h"
 
 namespace conclave::mvcc {
 namespace {
@@ -71,7 +72,7 @@ Result<void> Store::load() {
 void Store::visit_attached(
     const std::function<void(std::int64_t lease_id, std::string_view key)>& visit) const {
   index_.visit_all([&](std::string_view key, const KeyIndex::Entry& entry) {
-    if (!entry.head.is_deletion() && entry.lease != 0) visit(entry.lease, key);
+    if (entry.is_live() && entry.lease() != 0) visit(entry.lease(), key);
   });
 }
 
@@ -98,9 +99,9 @@ bool Store::read_record(Revision revision, mvccpb::KeyValue& record) const {
 std::optional<mvccpb::KeyValue> Store::value_before(std::string_view key,
                                                     std::int64_t revision) const {
   if (revision - 1 < compacted_) return std::nullopt;
-  const KeyVersion* version = index_.find(key, revision - 1);
+  const std::optional<KeyVersion> version = index_.find(key, revision - 1);
   mvccpb::KeyValue record;
-  if (version == nullptr || !read_record(version->modified, record)) return std::nullopt;
+  if (!version || !read_record(version->modified, record)) return std::nullopt;
   return record;
 }
 
@@ -149,6 +150,40 @@ api::Reply<Store::EventPage> Store::events_from(std::int64_t from, std::size_t m
   return page;
 }
 
+api::Reply<etcdserverpb::RangeResponse> Store::range(
+    const etcdserverpb::RangeRequest& request) const {
+  return range_at(request, current_);
+}
+
+api::Reply<etcdserverpb::RangeResponse> Store::range_at(const etcdserverpb::RangeRequest& request,
+                                                        std::int64_t now) const {
+  etcdserverpb::RangeResponse response;
+  RangeWalk walk(*this, request, response, now);
+  WalkBudget budget = WalkBudget::unlimited();
+  const api::Reply<bool> done = walk.step(budget);
+  if (!done) return done.error();
+  return response;
+}
+
+api::Reply<etcdserverpb::TxnResponse> Store::read_txn(
+    const etcdserverpb::TxnRequest& request) const {
+  etcdserverpb::TxnResponse response;
+  ReadWalk walk(*this, request, response);
+  WalkBudget budget = WalkBudget::unlimited();
+  const api::Reply<bool> done = walk.step(budget);
+  if (!done) return done.error();
+  return response;
+}
+
+api::Reply<etcdserverpb::HashKVResponse> Store::hash_kv(std::int64_t revision) const {
+  etcdserverpb::HashKVResponse response;
+  HashWalk walk(*this, revision, response);
+  WalkBudget budget = WalkBudget::unlimited();
+  const api::Reply<bool> done = walk.step(budget);
+  if (!done) return done.error();
+  return response;
+}
+
 api::Reply<etcdserverpb::CompactionResponse> Store::compact(
     const etcdserverpb::CompactionRequest& request) {
   if (request.revision() <= compacted_) return api::Refusal::compacted;
@@ -162,8 +197,8 @@ api::Reply<etcdserverpb::CompactionResponse> Store::compact(
   return response;
 }
 
-std::size_t Store::compaction_step(std::size_t max_records) {
-  const std::vector<KeyIndex::Removed> removed = index_.remove_compacted(compacted_, max_records);
+std::size_t Store::compaction_step(std::size_t max_work) {
+  const std::vector<KeyIndex::Removed> removed = index_.remove_compacted(removable(), max_work);
   for (const KeyIndex::Removed& record : removed) {
     overlay_.add_write(
         {Table::records, record_key(record.revision, record.deletion), std::nullopt});

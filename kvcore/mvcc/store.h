@@ -1,8 +1,10 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -92,6 +94,8 @@ class Store {
   // --- Reads. Refusals: compacted, future_revision.
   // -------------------------------------------------
 
+  // The first three in one go, however much there is to read; the walks of walk.h do the same in
+  // steps.
   api::Reply<etcdserverpb::RangeResponse> range(const etcdserverpb::RangeRequest& request) const;
   // A transaction that is_read_only() (validate.h), without a log entry of its own.
   api::Reply<etcdserverpb::TxnResponse> read_txn(const etcdserverpb::TxnRequest& request) const;
@@ -108,8 +112,7 @@ class Store {
   };
   api::Reply<EventPage> events_from(std::int64_t from, std::size_t max_revisions,
                                     std::uint64_t max_bytes) const;
-  // etcd's hash over the records up to `revision` (0: current): equal histories hash equal. Reads
-  // every record.
+  // etcd's hash over the records up to `revision` (0: current): equal histories hash equal.
   api::Reply<etcdserverpb::HashKVResponse> hash_kv(std::int64_t revision) const;
 
   // --- Applying.
@@ -135,13 +138,14 @@ class Store {
   api::Reply<etcdserverpb::CompactionResponse> compact(
       const etcdserverpb::CompactionRequest& request);
 
-  // Whether records that nobody can read any more are still stored.
-  bool compaction_pending() const { return index_.removal_pending(compacted_); }
+  // Whether records that nobody can read any more are still stored. What a walk holds can be read.
+  bool compaction_pending() const { return index_.removal_pending(removable()); }
   // The same of what a compaction at `revision`, which has been applied, was to remove.
   bool compaction_pending(std::int64_t revision) const { return index_.removal_pending(revision); }
-  // Adds the erasure of up to about `max_records` of them to the pending batch; returns how many. A
-  // deletion made at the compact revision itself stays, for the watch that starts there.
-  std::size_t compaction_step(std::size_t max_records);
+  // Adds the erasure of some of them to the pending batch, in about `max_work` steps of work;
+  // returns how many. A deletion made at the compact revision itself stays, for the watch that
+  // starts there.
+  std::size_t compaction_step(std::size_t max_work);
 
   // --- The way to the storage.
   // ---------------------------------------------------------------------
@@ -161,10 +165,17 @@ class Store {
 
  private:
   class Transaction;
+  friend class Hold;
+  friend class RangeWalk;
+  friend class ReadWalk;
+  friend class HashWalk;
   using Branches =
       std::vector<bool>;  // of a transaction and those nested in it, in order of appearance
   using OperationChecker = std::function<api::Reply<void>(const etcdserverpb::RequestOp&)>;
 
+  std::int64_t removable() const {
+    return holds_.empty() ? compacted_ : std::min(compacted_, holds_.begin()->first);
+  }
   api::Refusal fail(Error error) const;
   bool read_record(Revision revision, mvccpb::KeyValue& record) const;
   // `now` is the newest revision that the reader sees: inside a transaction its own, once it has
@@ -189,6 +200,7 @@ class Store {
   Overlay overlay_;
   std::int64_t current_ = 1;
   std::int64_t compacted_ = -1;
+  mutable std::map<std::int64_t, std::size_t> holds_;  // revision -> how many walks need it
   mutable std::optional<Error> failure_;
 };
 

@@ -19,11 +19,11 @@ using etcdserverpb::TxnResponse;
 }  // namespace
 
 // The changes of one revision while they are made. What can be refused has been checked before;
-// only a failing storage read stops it, and that ends the store. `writable` is null for a
-// transaction that reads.
+// only a failing storage read stops it, and that ends the store. A transaction that changes
+// something reads its ranges in one go: nothing may come between them and its changes.
 class Store::Transaction {
  public:
-  Transaction(const Store& store, Store* writable) : store_(store), writable_(writable) {}
+  explicit Transaction(Store& store) : store_(store) {}
 
   // The newest revision that an operation sees, and that its response names.
   std::int64_t now() const { return store_.current_ + (changes_ > 0 ? 1 : 0); }
@@ -43,8 +43,7 @@ class Store::Transaction {
                      ResponseOp& response);
   void write(mvccpb::Event event, const KeyVersion& version);
 
-  const Store& store_;
-  Store* writable_;
+  Store& store_;
   std::int64_t changes_ = 0;
   std::shared_ptr<RevisionEvents> events_;
   std::vector<LeaseChange> lease_changes_;
@@ -57,7 +56,7 @@ void Store::Transaction::write(mvccpb::Event event, const KeyVersion& version) {
   std::string bytes = kv.SerializeAsString();  // of a deletion: the key alone
   if (deletion) kv.set_mod_revision(version.modified.main);
 
-  const std::int64_t old_lease = writable_->index_.add(kv.key(), version, lease);
+  const std::int64_t old_lease = store_.index_.add(kv.key(), version, lease);
   if (old_lease != lease) lease_changes_.push_back({kv.key(), old_lease, lease});
 
   if (!events_) {
@@ -65,7 +64,7 @@ void Store::Transaction::write(mvccpb::Event event, const KeyVersion& version) {
     events_->revision = version.modified.main;
   }
   events_->byte_count += bytes.size();
-  writable_->overlay_.add_record(version.modified, deletion, std::move(bytes));
+  store_.overlay_.add_record(version.modified, deletion, std::move(bytes));
   events_->events.push_back(std::move(event));
   ++changes_;
 }
@@ -76,7 +75,7 @@ PutResponse Store::Transaction::put(const PutRequest& request) {
   const KeyIndex::Entry* before = store_.index_.find_live(request.key());
   mvccpb::KeyValue previous;
   const bool needs_previous = request.prev_kv() || request.ignore_value();
-  if (before != nullptr && needs_previous) store_.read_record(before->head.modified, previous);
+  if (before != nullptr && needs_previous) store_.read_record(before->head().modified, previous);
 
   KeyVersion version{revision, revision.main, 1};
   mvccpb::Event event;
@@ -84,9 +83,9 @@ PutResponse Store::Transaction::put(const PutRequest& request) {
   kv.set_key(request.key());
   kv.set_lease(request.lease());
   if (before != nullptr) {
-    version.create_revision = before->head.create_revision;
-    version.version = before->head.version + 1;
-    if (request.ignore_lease()) kv.set_lease(before->lease);
+    version.create_revision = before->head().create_revision;
+    version.version = before->head().version + 1;
+    if (request.ignore_lease()) kv.set_lease(before->lease());
   }
   kv.set_create_revision(version.create_revision);
   kv.set_mod_revision(revision.main);
@@ -102,7 +101,7 @@ bool Store::Transaction::delete_key(std::string_view key, DeleteRangeResponse* p
   const KeyIndex::Entry* before = store_.index_.find_live(key);
   if (before == nullptr) return false;
   if (previous_to != nullptr) {
-    store_.read_record(before->head.modified, *previous_to->add_prev_kvs());
+    store_.read_record(before->head().modified, *previous_to->add_prev_kvs());
   }
   mvccpb::Event event;
   event.set_type(mvccpb::Event::DELETE);
@@ -116,7 +115,7 @@ DeleteRangeResponse Store::Transaction::delete_range(const DeleteRangeRequest& r
   std::vector<std::string> keys;
   store_.index_.visit(KeyRange(request.key(), request.range_end()),
                       [&](std::string_view key, const KeyIndex::Entry& entry) {
-                        if (!entry.head.is_deletion()) keys.emplace_back(key);
+                        if (entry.is_live()) keys.emplace_back(key);
                         return true;
                       });
   for (const std::string& key : keys) delete_key(key, request.prev_kv() ? &response : nullptr);
@@ -167,24 +166,24 @@ bool Store::Transaction::run(const TxnRequest& request, const Branches& branches
 template <class Response>
 api::Reply<Applied<Response>> Store::Transaction::finish(Response response) {
   if (store_.failure_) return api::Refusal::corrupt;
-  if (changes_ > 0) ++writable_->current_;
+  if (changes_ > 0) ++store_.current_;
   return Applied<Response>{std::move(response), std::move(events_), std::move(lease_changes_)};
 }
 
 api::Reply<Applied<PutResponse>> Store::put(const PutRequest& request, const LeaseChecker& leases) {
   if (auto checked = check_lease(request, leases); !checked) return checked.error();
   if (auto checked = check_ignored(request); !checked) return checked.error();
-  Transaction transaction(*this, this);
+  Transaction transaction(*this);
   return transaction.finish(transaction.put(request));
 }
 
 api::Reply<Applied<DeleteRangeResponse>> Store::delete_range(const DeleteRangeRequest& request) {
-  Transaction transaction(*this, this);
+  Transaction transaction(*this);
   return transaction.finish(transaction.delete_range(request));
 }
 
 api::Reply<Applied<DeleteRangeResponse>> Store::delete_keys(std::span<const std::string> keys) {
-  Transaction transaction(*this, this);
+  Transaction transaction(*this);
   DeleteRangeResponse response;
   for (const std::string& key : keys) {
     if (transaction.delete_key(key, nullptr)) response.set_deleted(response.deleted() + 1);
@@ -200,28 +199,12 @@ api::Reply<Applied<TxnResponse>> Store::txn(const TxnRequest& request, const Lea
   if (auto checked = check_operations(request, leases, branches); !checked) {
     return checked.error();
   }
-  Transaction transaction(*this, this);
+  Transaction transaction(*this);
   TxnResponse response;
   std::size_t next_branch = 0;
   if (!transaction.run(request, branches, next_branch, response)) return api::Refusal::corrupt;
   response.mutable_header()->set_revision(transaction.now());
   return transaction.finish(std::move(response));
-}
-
-api::Reply<TxnResponse> Store::read_txn(const TxnRequest& request) const {
-  Branches branches;
-  choose_branches(request, branches);
-  if (failure_) return api::Refusal::corrupt;
-  const LeaseChecker no_leases = [](std::int64_t) { return false; };
-  if (auto checked = check_operations(request, no_leases, branches); !checked) {
-    return checked.error();
-  }
-  Transaction transaction(*this, nullptr);
-  TxnResponse response;
-  std::size_t next_branch = 0;
-  if (!transaction.run(request, branches, next_branch, response)) return api::Refusal::corrupt;
-  response.mutable_header()->set_revision(current_);
-  return response;
 }
 
 }  // namespace conclave::mvcc

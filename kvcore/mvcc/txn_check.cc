@@ -52,14 +52,14 @@ bool Store::holds(const Compare& compare) const {
   bool all_match = true;
   index_.visit(KeyRange(compare.key(), compare.range_end()),
                [&](std::string_view, const KeyIndex::Entry& entry) {
-                 if (entry.head.is_deletion()) return true;
+                 if (!entry.is_live()) return true;
                  exists = true;
                  if (by_value) {
                    mvccpb::KeyValue record;
-                   all_match = read_record(entry.head.modified, record) &&
+                   all_match = read_record(entry.head().modified, record) &&
                                matches(compare.result(), record.value() <=> compare.value());
                  } else {
-                   all_match = matches_numbers(compare, entry.head, entry.lease);
+                   all_match = matches_numbers(compare, entry.head(), entry.lease());
                  }
                  return all_match;
                });

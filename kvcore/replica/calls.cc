@@ -129,7 +129,7 @@ struct Replica::Submission {
 
   std::optional<Refusal> read_or_wait(const AnyCall& call, bool serializable) {
     if (serializable) {
-      replica.answer(id, replica.read(call));
+      replica.serve_read(id, call, now);
     } else {
       replica.waiting_reads_.push_back({id, call, now + replica.options_.request_timeout});
     }
@@ -146,7 +146,7 @@ void Replica::submit(RequestId id, const AnyCall& call, Instant now) {
 
 std::optional<Refusal> Replica::refuse_for_load(const AnyCall& call) const {
   const std::size_t waiting = pending_.size() + waiting_reads_.size() + reads_in_round_.size() +
-                              confirmed_reads_.size() + keeper_.size() +
+                              confirmed_reads_.size() + keeper_.size() + walks_.size() +
                               physical_compactions_.size();
   if (waiting >= options_.max_waiting_calls) return Refusal::too_many_requests;
   if (!is_write(call)) return std::nullopt;
@@ -234,73 +234,85 @@ void Replica::list_errors(etcdserverpb::StatusResponse& response) const {
   for (const auto& alarm : raised.alarms()) response.add_errors(text_of(alarm));
 }
 
-// Answers from the applied state. Whoever calls it has seen to it that the state is recent enough.
+// Answers from the applied state, now or step by step. Whoever calls it has seen to it that the
+// state is recent enough.
+void Replica::serve_read(RequestId id, const AnyCall& call, Instant now) {
+  const mvcc::Store& store = state_.store();
+  std::visit(Overloaded{[&](const RangeCall& c) {
+                          walk(id, c.response, mvcc::ReadWalk(store, *c.request, *c.response), now);
+                        },
+                        [&](const TxnCall& c) {
+                          walk(id, c.response, mvcc::ReadWalk(store, *c.request, *c.response), now);
+                        },
+                        [&](const HashKvCall& c) {
+                          mvcc::HashWalk hash(store, c.request->revision(), *c.response);
+                          walk(id, c.response, std::move(hash), now);
+                        },
+                        [&](const auto&) { answer(id, read(call)); }},
+             call);
+}
+
+// A walk that ends in its first step, as nearly all do, never gets into the list.
+template <class Response, class Walk>
+void Replica::walk(RequestId id, Response* response, Walk walk, Instant now) {
+  mvcc::WalkBudget budget = ReadWalks::budget_of_first_step();
+  const api::Reply<bool> done = walk.step(budget);
+  fill_header(response->mutable_header());
+  if (!done) return answer(id, done.error());
+  if (*done) return answer(id, std::nullopt);
+  if (walks_.full()) return answer(id, Refusal::too_many_requests);
+  walks_.add(id, response, std::move(walk), now);
+}
+
 std::optional<Refusal> Replica::read(const AnyCall& call) {
-  const auto keep = [this](auto reply, auto* response) -> std::optional<Refusal> {
-    if (!reply) return reply.error();
-    response->Swap(&*reply);
-    fill_header(response->mutable_header());
-    return std::nullopt;
-  };
   const auto start = [this](auto* response) {
     fill_header(response->mutable_header());
     response->mutable_header()->set_revision(state_.store().current_revision());
   };
   return std::visit(
-      Overloaded{
-          [&](const RangeCall& c) { return keep(state_.store().range(*c.request), c.response); },
-          [&](const TxnCall& c) { return keep(state_.store().read_txn(*c.request), c.response); },
-          [&](const LeaseTimeToLiveCall& c) -> std::optional<Refusal> {
-            start(c.response);
-            const auto found =
-                state_.lessor().time_to_live(c.request->id(), c.request->keys(), clock_.now_ms());
-            c.response->set_id(c.request->id());
-            c.response->set_ttl(found ? found->remaining_s : -1);
-            if (!found) return std::nullopt;
-            c.response->set_grantedttl(found->granted_ttl_s);
-            for (const std::string& key : found->keys) c.response->add_keys(key);
-            return std::nullopt;
-          },
-          [&](const LeaseLeasesCall& c) -> std::optional<Refusal> {
-            start(c.response);
-            for (const std::int64_t lease : state_.lessor().ids_by_expiry()) {
-              c.response->add_leases()->set_id(lease);
-            }
-            return std::nullopt;
-          },
-          [&](const StatusCall& c) -> std::optional<Refusal> {
-            start(c.response);
-            c.response->set_version(std::string(api::kApiVersion));
-            c.response->set_dbsize(static_cast<std::int64_t>(size_bytes_));
-            c.response->set_dbsizeinuse(static_cast<std::int64_t>(size_in_use_bytes_));
-            c.response->set_dbsizequota(static_cast<std::int64_t>(options_.quota_bytes));
-            c.response->set_leader(raft_.leader());
-            c.response->set_raftindex(raft_.log().committed());
-            c.response->set_raftterm(raft_.term());
-            c.response->set_raftappliedindex(state_.applied_index());
-            list_errors(*c.response);
-            return std::nullopt;
-          },
-          [&](const HashKvCall& c) {
-            return keep(state_.store().hash_kv(c.request->revision()), c.response);
-          },
-          [&](const MemberListCall& c) -> std::optional<Refusal> {
-            fill_header(c.response->mutable_header());
-            etcdserverpb::Member* member = c.response->add_members();
-            member->set_id(options_.self.id);
-            member->set_name(options_.self.name);
-            for (const std::string& url : options_.self.peer_urls) member->add_peerurls(url);
-            for (const std::string& url : options_.self.client_urls) member->add_clienturls(url);
-            return std::nullopt;
-          },
-          [&](const AlarmCall& c) -> std::optional<Refusal> {
-            start(c.response);
-            state_.alarms().list(c.request->alarm(), *c.response);
-            return std::nullopt;
-          },
-          [](const auto&) -> std::optional<Refusal> {
-            CONCLAVE_CHECK(false, "a write on the way of a read");
-          }},
+      Overloaded{[&](const LeaseTimeToLiveCall& c) -> std::optional<Refusal> {
+                   start(c.response);
+                   const auto found = state_.lessor().time_to_live(
+                       c.request->id(), c.request->keys(), clock_.now_ms());
+                   c.response->set_id(c.request->id());
+                   c.response->set_ttl(found ? found->remaining_s : -1);
+                   if (!found) return std::nullopt;
+                   c.response->set_grantedttl(found->granted_ttl_s);
+                   for (const std::string& key : found->keys) c.response->add_keys(key);
+                   return std::nullopt;
+                 },
+                 [&](const LeaseLeasesCall& c) -> std::optional<Refusal> {
+                   start(c.response);
+                   for (const std::int64_t lease : state_.lessor().ids_by_expiry()) {
+                     c.response->add_leases()->set_id(lease);
+                   }
+                   return std::nullopt;
+                 },
+                 [&](const StatusCall& c) -> std::optional<Refusal> {
+                   start(c.response);
+                   c.response->set_version(std::string(api::kApiVersion));
+                   c.response->set_dbsize(static_cast<std::int64_t>(size_bytes_));
+                   c.response->set_dbsizeinuse(static_cast<std::int64_t>(size_in_use_bytes_));
+                   c.response->set_dbsizequota(static_cast<std::int64_t>(options_.quota_bytes));
+                   c.response->set_leader(raft_.leader());
+                   c.response->set_raftindex(raft_.log().committed());
+                   c.response->set_raftterm(raft_.term());
+                   c.response->set_raftappliedindex(state_.applied_index());
+                   return std::nullopt;
+                 },
+                 [&](const MemberListCall& c) -> std::optional<Refusal> {
+                   fill_header(c.response->mutable_header());
+                   etcdserverpb::Member* member = c.response->add_members();
+                   member->set_id(options_.self.id);
+                   member->set_name(options_.self.name);
+                   for (const std::string& url : options_.self.peer_urls) member->add_peerurls(url);
+                   for (const std::string& url : options_.self.client_urls)
+                     member->add_clienturls(url);
+                   return std::nullopt;
+                 },
+                 [](const auto&) -> std::optional<Refusal> {
+                   CONCLAVE_CHECK(false, "a write or a walk on the way of a read");
+                 }},
       call);
 }
 

@@ -33,7 +33,6 @@ using LeaseTimeToLiveCall =
     Call<etcdserverpb::LeaseTimeToLiveRequest, etcdserverpb::LeaseTimeToLiveResponse>;
 using LeaseLeasesCall = Call<etcdserverpb::LeaseLeasesRequest, etcdserverpb::LeaseLeasesResponse>;
 using StatusCall = Call<etcdserverpb::StatusRequest, etcdserverpb::StatusResponse>;
-// Caveat: reads every record of the store in one go, while all other requests wait.
 using HashKvCall = Call<etcdserverpb::HashKVRequest, etcdserverpb::HashKVResponse>;
 using MemberListCall = Call<etcdserverpb::MemberListRequest, etcdserverpb::MemberListResponse>;
 
@@ -45,9 +44,14 @@ using AnyCall =
                  StatusCall, HashKvCall, MemberListCall, AlarmCall>;
 
 // The response is complete, unless there is a refusal.
+//
+// Long responses are bounded as long as they are in memory: whoever carries out the answer calls
+// Replica::response_sent(held_bytes) once `held` is gone, if there is one.
 struct Answer {
   RequestId id;
   std::optional<api::Refusal> refusal;
+  google::protobuf::Message* held = nullptr;
+  std::uint64_t held_bytes = 0;
 };
 
 }  // namespace conclave::replica

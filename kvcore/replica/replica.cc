@@ -79,6 +79,7 @@ Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialSta
       clock_(options_.tick * options_.election_ticks),
       compactor_(options_.retention),
       watches_(state_.store(), kWatchWindow, options_.max_request_bytes),
+      walks_(options_.walks),
       batch_since_(now),
       committed_applied_(state_.applied_index()),
       size_bytes_(storage.size_bytes()),
@@ -129,10 +130,11 @@ Result<void> Replica::process(Instant now) {
       for (WaitingRead& read : reads_in_round_) confirmed_reads_.emplace(state.index, read);
       reads_in_round_.clear();
     }
-    serve_confirmed_reads();
+    serve_confirmed_reads(now);
     begin_read_round(now);
   }
   watches_.collect({options_.cluster_id, options_.self.id, raft_.term()}, output_.deliveries);
+  step_walks(now);
   // Reads and watchers may have met a damaged record; a failed store gives no batch.
   if (state_.store().failure()) return *state_.store().failure();
   remove_compacted();
@@ -274,12 +276,24 @@ void Replica::begin_read_round(Instant now) {
   round_began_ = now;
 }
 
-void Replica::serve_confirmed_reads() {
+void Replica::serve_confirmed_reads(Instant now) {
   while (!confirmed_reads_.empty() && confirmed_reads_.begin()->first <= state_.applied_index()) {
     const WaitingRead read = confirmed_reads_.begin()->second;
     confirmed_reads_.erase(confirmed_reads_.begin());
-    answer(read.id, this->read(read.call));
+    serve_read(read.id, read.call, now);
   }
+}
+
+void Replica::abandon_read(const google::protobuf::Message* response) {
+  if (const auto id = walks_.take(response)) answer(*id, Refusal::stopped);
+}
+
+void Replica::step_walks(Instant now) {
+  const std::optional<ReadWalks::Done> done = walks_.step(now);
+  if (!done) return;
+  const bool holds = done->held_bytes > 0;
+  output_.answers.push_back(
+      {done->id, done->refusal, holds ? done->response : nullptr, done->held_bytes});
 }
 
 void Replica::log_persisted(std::uint64_t ready_number) {
@@ -360,6 +374,7 @@ void Replica::answer_physical_compactions() {
 
 void Replica::expire_calls(Instant now) {
   for (const RequestId id : pending_.take_expired(now)) answer(id, Refusal::timeout);
+  for (const RequestId id : walks_.take_overdue(now)) answer(id, Refusal::too_many_requests);
   if (keeper_.overdue(now)) {
     for (const RequestId id : keeper_.take_all()) answer(id, Refusal::timeout);
   }
@@ -391,6 +406,7 @@ void Replica::abandon(api::Refusal refusal) {
   for (const WaitingRead& read : waiting_reads_) answer(read.id, refusal);
   for (const WaitingRead& read : reads_in_round_) answer(read.id, refusal);
   for (const auto& [index, read] : confirmed_reads_) answer(read.id, refusal);
+  for (const RequestId id : walks_.take_all()) answer(id, refusal);
   for (const PhysicalCompaction& compaction : physical_compactions_) {
     answer(compaction.id, refusal);
   }

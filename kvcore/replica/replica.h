@@ -19,6 +19,7 @@
 #include "conclave/replica/cluster_clock.h"
 #include "conclave/replica/lease_keeper.h"
 #include "conclave/replica/pending_calls.h"
+#include "conclave/replica/read_walks.h"
 #include "conclave/replica/state_machine.h"
 #include "conclave/replica/watch_streams.h"
 
@@ -44,6 +45,7 @@ struct Options {
   std::uint64_t quota_bytes = std::uint64_t{2} << 30;
   std::uint64_t max_waiting_calls = 100000;
   std::uint64_t max_uncommitted_bytes = 64 << 20;
+  ReadWalks::Limits walks;
   HistoryRetention retention;
   Duration progress_interval{std::chrono::minutes(10)};  // of watches that ask for it
   // A batch goes to the store after whichever comes first.
@@ -106,7 +108,8 @@ class Replica {
   void drain() { draining_ = true; }
   bool idle() const {
     return pending_.empty() && keeper_.idle() && waiting_reads_.empty() &&
-           reads_in_round_.empty() && confirmed_reads_.empty() && physical_compactions_.empty();
+           reads_in_round_.empty() && confirmed_reads_.empty() && walks_.empty() &&
+           physical_compactions_.empty();
   }
   // Everything applied is in the store, and everything appended in the log.
   bool settled() const {
@@ -118,12 +121,18 @@ class Replica {
 
   void log_persisted(std::uint64_t ready_number);
   void batch_committed(std::uint64_t size_bytes, std::uint64_t size_in_use_bytes);
+  // Nobody wants the answer any more that this is the response of: a read that goes on is ended.
+  void abandon_read(const google::protobuf::Message* response);
+  // What an Answer held is not in memory any more.
+  void response_sent(std::uint64_t held_bytes) { walks_.sent(held_bytes); }
   // Asks for a batch with everything applied so far, however small and young it is.
   void flush() { flush_wanted_ = true; }
 
   WatchStreams& watches() { return watches_; }
   // There is more to do that waits for nothing: call process() again soon.
-  bool has_more() const { return watches_.has_more() || may_remove_compacted(); }
+  bool has_more() const {
+    return watches_.has_more() || walks_.has_more() || may_remove_compacted();
+  }
   // When process() has something to do that no call announces: a batch comes of age.
   std::optional<Instant> next_deadline() const {
     if (batch_out_ || batch_entry_count_ == 0) return std::nullopt;
@@ -159,6 +168,9 @@ class Replica {
                                       Proposal proposal, Instant now);
   bool propose_own(Proposal proposal, Instant now);
   void answer(RequestId id, std::optional<api::Refusal> refusal);
+  void serve_read(RequestId id, const AnyCall& call, Instant now);
+  template <class Response, class Walk>
+  void walk(RequestId id, Response* response, Walk walk, Instant now);
   std::optional<api::Refusal> read(const AnyCall& call);
   void fill_header(etcdserverpb::ResponseHeader* header) const;
   void list_errors(etcdserverpb::StatusResponse& response) const;
@@ -167,7 +179,8 @@ class Replica {
   void take_raft_ready(Instant now);
   Result<void> apply(const raft::Entry& entry);
   void begin_read_round(Instant now);
-  void serve_confirmed_reads();
+  void serve_confirmed_reads(Instant now);
+  void step_walks(Instant now);
   void answer_proposed(const PendingCalls::Pending& call, const Proposal& proposal,
                        std::optional<api::Refusal> refusal);
   void answer_applied(const Proposal& proposal, const StateMachine::Outcome& outcome);
@@ -191,6 +204,7 @@ class Replica {
   LeaseKeeper keeper_;
   PendingCalls pending_;
   WatchStreams watches_;
+  ReadWalks walks_;
 
   std::uint64_t next_sequence_ = 1;
   std::uint64_t alarm_sequence_ = 0;  // of a quota alarm's entry under way; 0: none

@@ -52,6 +52,8 @@ CoreThread::CoreThread(Parts parts, OnFailure on_failure)
     : tick_(parts.tick),
       queue_length_max_(parts.queue_length_max),
       on_failure_(std::move(on_failure)),
+      held_responses_(
+          [this](std::uint64_t bytes) { post([this, bytes] { replica_->response_sent(bytes); }); }),
       replica_(std::move(parts.replica)),
       next_tick_(steady_clock::now()),
       store_(std::move(parts.store)),
@@ -73,6 +75,7 @@ CoreThread::CoreThread(Parts parts, OnFailure on_failure)
                              post([this, number] { replica_->log_persisted(number); });
                            },
                            report_failure});
+  answer_thread_ = std::make_unique<AnswerThread>();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -90,6 +93,8 @@ void CoreThread::stop() {
     replica_->drain();
   });
   thread_.join();
+  held_responses_.close();
+  answer_thread_.reset();
   // The log first: what the store is about to commit is in it.
   log_thread_.reset();
   store_thread_.reset();
@@ -284,10 +289,17 @@ void CoreThread::carry_out(replica::Output output) {
     if (output.release_log) log_thread_->release(*output.release_log);
   }
   for (const replica::Answer& answer : output.answers) {
-    const Done done = std::exchange(slots_[answer.id], nullptr);
+    Done done = std::exchange(slots_[answer.id], nullptr);
     free_slots_.push_back(answer.id);
     --unanswered_;
-    done(answer.refusal);
+    if (answer.held == nullptr) {
+      done(answer.refusal);
+      continue;
+    }
+    if (!held_responses_.watch(*answer.held, answer.held_bytes)) {
+      replica_->response_sent(answer.held_bytes);
+    }
+    answer_thread_->run_soon([done = std::move(done)] { done(std::nullopt); });
   }
   for (replica::WatchDelivery& delivery : output.deliveries) {
     const auto sink = sinks_.find(delivery.stream);
@@ -340,6 +352,15 @@ std::unique_ptr<WatchStream> CoreThread::open_watch(std::shared_ptr<WatchSink> s
   });
   if (!posted) sink->close(api::Refusal::stopped);
   return std::make_unique<Stream>(*this, id);
+}
+
+void CoreThread::abandon(const google::protobuf::Message* response,
+                         std::function<void()> forgotten) {
+  const bool posted = post([this, response, forgotten] {
+    replica_->abandon_read(response);
+    forgotten();
+  });
+  if (!posted) forgotten();
 }
 
 void CoreThread::range(const etcdserverpb::RangeRequest& request,

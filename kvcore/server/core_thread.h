@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "conclave/replica/replica.h"
+#include "conclave/server/held_responses.h"
 #include "conclave/server/node.h"
 #include "conclave/server/node_threads.h"
 
@@ -67,6 +68,7 @@ class CoreThread final : public Node {
              Done done) override;
   void member_list(const etcdserverpb::MemberListRequest& request,
                    etcdserverpb::MemberListResponse* response, Done done) override;
+  void abandon(const google::protobuf::Message* response, std::function<void()> forgotten) override;
   std::unique_ptr<WatchStream> open_watch(std::shared_ptr<WatchSink> sink) override;
 
  private:
@@ -97,6 +99,7 @@ class CoreThread final : public Node {
   const Duration tick_;
   const std::size_t queue_length_max_;
   const OnFailure on_failure_;
+  HeldResponses held_responses_;
 
   // Protected by mutex_.
   std::mutex mutex_;
@@ -131,6 +134,7 @@ class CoreThread final : public Node {
   std::unique_ptr<wal::Disk> disk_;
   std::unique_ptr<StoreThread> store_thread_;
   std::unique_ptr<LogThread> log_thread_;
+  std::unique_ptr<AnswerThread> answer_thread_;
   std::mutex stop_mutex_;
   std::thread thread_;
 };

@@ -34,6 +34,7 @@ struct UnaryMethod {
 
   Ask ask;
   CarryOut carry_out;
+  RequestHandler& handler;
   GrpcLoop& loop;
   OpenCalls& calls;
 };
@@ -63,18 +64,30 @@ class UnaryCall final : public Completion, public OpenCall {
       release();
     } else {
       arrived_ = true;
+      references_.fetch_add(1, std::memory_order_relaxed);  // over() will come
       if (method_.loop.takes_calls()) await(method_);
       begin();
     }
   }
 
-  void cancel() override { finish({grpc::StatusCode::UNAVAILABLE, "etcdserver: server stopped"}); }
+  void cancel() override { finish(status_of(api::Refusal::stopped)); }
 
  private:
+  // The call has ended for gRPC, answered or not.
+  class Over final : public Completion {
+   public:
+    explicit Over(UnaryCall& call) : call_(call) {}
+    void complete(bool) override { call_.over(); }
+
+   private:
+    UnaryCall& call_;
+  };
+
   explicit UnaryCall(const Method& method)
       : method_(method), writer_(&context_), arena_(options(block_)) {
     request_.message = google::protobuf::Arena::CreateMessage<Request>(&arena_);
     response_ = google::protobuf::Arena::CreateMessage<Response>(&arena_);
+    context_.AsyncNotifyWhenDone(static_cast<Completion*>(&over_));
     method_.ask(&context_, &request_, &writer_, static_cast<Completion*>(this));
   }
   ~UnaryCall() = default;
@@ -106,6 +119,18 @@ class UnaryCall final : public Completion, public OpenCall {
       writer_.FinishWithError(status, static_cast<Completion*>(this));
     }
   }
+
+  // A client that went away before its answer came need not have it worked out.
+  void over() {
+    if (context_.IsCancelled() && !finished_.exchange(true, std::memory_order_acq_rel)) {
+      references_.fetch_add(1, std::memory_order_relaxed);
+      method_.handler.abandon(response_, [this] { release(); });
+      writer_.FinishWithError({grpc::StatusCode::CANCELLED, "canceled"},
+                              static_cast<Completion*>(this));
+    }
+    release();
+  }
+
   void release() {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
@@ -113,6 +138,7 @@ class UnaryCall final : public Completion, public OpenCall {
   const Method& method_;
   grpc::ServerContext context_;
   grpc::ServerAsyncResponseWriter<Response> writer_;
+  Over over_{*this};
   bool arrived_ = false;
   std::atomic<int> references_{1};
   std::atomic<bool> finished_{false};

@@ -43,7 +43,7 @@ class HandledService : public grpc::Service {
         [this, method](const Request& request, Response* response, RequestHandler::Done done) {
           (handler_.*method)(request, response, std::move(done));
         },
-        loop_, calls_});
+        handler_, loop_, calls_});
     awaits_.push_back([served] {
       for (int i = 0; i < kAwaitedCalls; ++i) UnaryCall<Request, Response>::await(*served);
     });

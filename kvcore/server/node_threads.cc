@@ -156,4 +156,37 @@ void StoreThread::run() {
   if (Result<void> synced = store_.sync(); !synced) callbacks_.failed(synced.error());
 }
 
+AnswerThread::AnswerThread() : thread_([this] { run(); }) {}
+
+AnswerThread::~AnswerThread() {
+  {
+    const std::lock_guard guard(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+void AnswerThread::run_soon(std::function<void()> work) {
+  {
+    const std::lock_guard guard(mutex_);
+    waiting_.push_back(std::move(work));
+  }
+  changed_.notify_one();
+}
+
+void AnswerThread::run() {
+  for (;;) {
+    std::function<void()> work;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+      if (waiting_.empty()) return;
+      work = std::move(waiting_.front());
+      waiting_.pop_front();
+    }
+    work();
+  }
+}
+
 }  // namespace conclave::server

@@ -93,4 +93,25 @@ class StoreThread {
   std::thread thread_;
 };
 
+// Hands out long responses: encoding one takes as long as it is large, and the core has others to
+// serve.
+class AnswerThread {
+ public:
+  AnswerThread();
+  ~AnswerThread();  // carries out what it was given
+
+  void run_soon(std::function<void()> work);
+
+ private:
+  void run();
+
+  // Protected by mutex_.
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::function<void()>> waiting_;
+  bool stopping_ = false;
+
+  std::thread thread_;
+};
+
 }  // namespace conclave::server

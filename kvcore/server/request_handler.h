@@ -84,13 +84,20 @@ class RequestHandler {
 
   virtual void status(const etcdserverpb::StatusRequest& request,
                       etcdserverpb::StatusResponse* response, Done done) = 0;
-  // Holds up all other requests while it reads the whole store.
   virtual void hash_kv(const etcdserverpb::HashKVRequest& request,
                        etcdserverpb::HashKVResponse* response, Done done) = 0;
   virtual void alarm(const etcdserverpb::AlarmRequest& request,
                      etcdserverpb::AlarmResponse* response, Done done) = 0;
   virtual void member_list(const etcdserverpb::MemberListRequest& request,
                            etcdserverpb::MemberListResponse* response, Done done) = 0;
+
+  // Nobody wants the answer any more whose response this is: work for it may end early, with any
+  // refusal. `forgotten` runs once, when `response` is of no more use here; the call it belongs to
+  // must be kept alive until then.
+  virtual void abandon(const google::protobuf::Message* response, std::function<void()> forgotten) {
+    static_cast<void>(response);
+    forgotten();
+  }
 
   virtual std::unique_ptr<WatchStream> open_watch(std::shared_ptr<WatchSink> sink) = 0;
 };

@@ -83,6 +83,7 @@ void SimulatedMember::keep(replica::Output output) {
     const auto waiting = waiting_.extract(answer.id);
     CONCLAVE_CHECK(!waiting.empty(), "an answer to a request that does not wait");
     waiting.mapped()(answer.refusal);
+    if (answer.held != nullptr) replica_->response_sent(answer.held_bytes);
   }
   for (auto& delivery : output.deliveries) deliveries_.push_back(std::move(delivery));
 }

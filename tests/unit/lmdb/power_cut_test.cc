@@ -66,8 +66,9 @@ History record_history(const std::string& directory, std::uint64_t seed, int com
     EXPECT_TRUE(store.has_value());
     for (int i = 0; i < commits && !testing::Test::HasFatalFailure(); ++i) {
       commit_and_note(**store, random, recorder, history);
-      if (random.chance(1, 10)) {
-        EXPECT_TRUE((*store)->sync().has_value());
+      const bool defragments = random.chance(1, 12);
+      if (defragments || random.chance(1, 10)) {
+        EXPECT_TRUE((defragments ? (*store)->defragment() : (*store)->sync()).has_value());
         recorder.note((history.states.size() - 1) | kSyncedFlag);
       }
     }

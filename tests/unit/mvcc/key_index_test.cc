@@ -64,14 +64,14 @@ TEST(KeyIndex, KnowsEveryRevision) {
   index.add("k", put_at(4, 2, 2), 0);
   index.add("k", deleted_at(6), 0);
   index.add("k", put_at(8, 8, 1), 5);
-  EXPECT_EQ(index.find("k", 1), nullptr);
+  EXPECT_EQ(index.find("k", 1), std::nullopt);
   EXPECT_EQ(index.find("k", 3)->modified.main, 2);
   EXPECT_EQ(index.find("k", 5)->version, 2);
-  EXPECT_EQ(index.find("k", 6), nullptr);
-  EXPECT_EQ(index.find("k", 7), nullptr);
+  EXPECT_EQ(index.find("k", 6), std::nullopt);
+  EXPECT_EQ(index.find("k", 7), std::nullopt);
   EXPECT_EQ(index.find("k", 100)->create_revision, 8);
-  EXPECT_EQ(index.find_live("k")->lease, 5);
-  EXPECT_EQ(index.find("absent", 100), nullptr);
+  EXPECT_EQ(index.find_live("k")->lease(), 5);
+  EXPECT_EQ(index.find("absent", 100), std::nullopt);
 }
 
 TEST(KeyIndex, RemovesWhatNobodyCanRead) {
@@ -104,6 +104,24 @@ TEST(KeyIndex, ForgetsDeletedKeys) {
   EXPECT_EQ(index.size(), 0U);
 }
 
+TEST(KeyIndex, RemovesALongHistoryInSmallSteps) {
+  constexpr std::int64_t kVersions = 20000;
+  constexpr std::size_t kStep = 50;
+  KeyIndex index;
+  for (std::int64_t i = 1; i <= kVersions; ++i) index.add("hot", put_at(1 + i, 2, i), 0);
+  std::size_t removed = 0;
+  int steps = 0;
+  while (index.removal_pending(kVersions + 1)) {
+    const std::size_t count = index.remove_compacted(kVersions + 1, kStep).size();
+    ASSERT_LE(count, kStep);
+    removed += count;
+    ASSERT_LT(++steps, 1000);
+    // What can still be read is there at every step.
+    ASSERT_EQ(index.find("hot", kVersions + 1)->version, kVersions);
+  }
+  EXPECT_EQ(removed, static_cast<std::size_t>(kVersions) - 1);
+}
+
 // Nested transactions can touch a key more than once in a revision.
 TEST(KeyIndex, SurvivesSeveralChangesInOneRevision) {
   KeyIndex index;
@@ -111,7 +129,7 @@ TEST(KeyIndex, SurvivesSeveralChangesInOneRevision) {
   index.add("k", deleted_at(5, 0), 0);
   index.add("k", put_at(5, 5, 1, 1), 0);
   index.add("k", deleted_at(5, 2), 0);
-  EXPECT_EQ(index.find("k", 5), nullptr);
+  EXPECT_EQ(index.find("k", 5), std::nullopt);
   EXPECT_EQ(index.find("k", 4)->modified.main, 2);
   while (index.removal_pending(5)) index.remove_compacted(5, 1);
   while (index.removal_pending(6)) index.remove_compacted(6, 1);
