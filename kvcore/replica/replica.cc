@@ -14,7 +14,6 @@ constexpr std::size_t kExpiriesPerEntry = 1000;
 // Few enough that requests do not notice the step they wait behind.
 constexpr std::size_t kRemovalsPerStep = 250;
 constexpr std::size_t kRemovalsPerBatch = 10000;
-constexpr int kWatchWindow = 64;
 
 raft::Options raft_options(const Options& options) {
   raft::Options result;
@@ -23,6 +22,14 @@ raft::Options raft_options(const Options& options) {
   result.heartbeat_ticks = options.heartbeat_ticks;
   result.max_uncommitted_bytes = options.max_uncommitted_bytes;
   return result;
+}
+
+WatchLimits watch_limits(const Options& options) {
+  WatchLimits limits;
+  limits.streams_max = options.max_watch_streams;
+  limits.watchers_per_stream_max = options.max_watchers_per_stream;
+  limits.fragment_bytes = options.max_request_bytes;
+  return limits;
 }
 
 void set_header_base(google::protobuf::Message* response,
@@ -75,7 +82,7 @@ Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialSta
       state_(std::move(state)),
       clock_(options_.tick * options_.election_ticks),
       compactor_(options_.retention),
-      watches_(state_.store(), kWatchWindow, options_.max_request_bytes),
+      watches_(state_.store(), watch_limits(options_)),
       batch_since_(now),
       committed_applied_(state_.applied_index()),
       size_bytes_(storage.size_bytes()),

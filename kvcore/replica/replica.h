@@ -44,6 +44,8 @@ struct Options {
   std::uint64_t quota_bytes = std::uint64_t{2} << 30;
   std::uint64_t max_waiting_calls = 100000;
   std::uint64_t max_uncommitted_bytes = 64 << 20;
+  std::size_t max_watch_streams = WatchLimits().streams_max;
+  std::size_t max_watchers_per_stream = WatchLimits().watchers_per_stream_max;
   HistoryRetention retention;
   // A batch goes to the store after whichever comes first.
   Duration batch_age{std::chrono::milliseconds(100)};
