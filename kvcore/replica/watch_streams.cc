@@ -158,8 +158,10 @@ void WatchStreams::request_progress(StreamId stream_id) {
 void WatchStreams::acknowledge(StreamId stream_id) {
   const auto found = streams_.find(stream_id);
   if (found == streams_.end()) return;
-  found->second.unacknowledged = false;
-  activate(stream_id, found->second);
+  Stream& stream = found->second;
+  stream.unacknowledged = false;
+  const bool waits = !stream.answers.empty() || !stream.ready.empty() || stream.progress_wanted;
+  if (waits) activate(stream_id, stream);
 }
 
 void WatchStreams::tick(Instant now) {
