@@ -90,6 +90,15 @@ Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialSta
   clock_.observe(state_.cluster_time_ms());
 }
 
+std::optional<Instant> Replica::next_deadline() const {
+  std::optional<Instant> deadline = keeper_.next_renewal();
+  if (!batch_out_ && batch_entry_count_ > 0) {
+    const Instant batch_due = batch_since_ + options_.batch_age;
+    deadline = deadline ? std::min(*deadline, batch_due) : batch_due;
+  }
+  return deadline;
+}
+
 bool Replica::is_ready() const {
   return raft_.leader() != 0 && state_.applied_term() == raft_.term();
 }
@@ -233,7 +242,7 @@ void Replica::notice_role(Instant now) {
 
 void Replica::propose_lease_work(Instant now) {
   if (raft_.role() != raft::Role::leader) return;
-  if (auto renew = keeper_.begin_renewal(next_sequence_)) {
+  if (auto renew = keeper_.begin_renewal(next_sequence_, now)) {
     Proposal proposal;
     proposal.mutable_lease_renew()->Swap(&*renew);
     if (!propose_own(std::move(proposal), now)) {

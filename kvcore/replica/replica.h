@@ -125,11 +125,9 @@ class Replica {
   WatchStreams& watches() { return watches_; }
   // There is more to do that waits for nothing: call process() again soon.
   bool has_more() const { return watches_.has_more() || may_remove_compacted(); }
-  // When process() has something to do that no call announces: a batch comes of age.
-  std::optional<Instant> next_deadline() const {
-    if (batch_out_ || batch_entry_count_ == 0) return std::nullopt;
-    return batch_since_ + options_.batch_age;
-  }
+  // When process() has something to do that no call announces: a batch comes of age, or renewals
+  // that waited together are to go.
+  std::optional<Instant> next_deadline() const;
 
   // Errc::corrupt: this member met an entry that it cannot apply, or its store failed a read. It
   // answers nothing from then on; the driver stops it.

@@ -5,6 +5,7 @@
 #include "conclave/server/grpc_call.h"
 #include "conclave/server/grpc_services.h"
 #include "conclave/server/stream_output.h"
+#include "conclave/server/stream_pacer.h"
 
 namespace conclave::server {
 namespace {
@@ -19,7 +20,8 @@ using Reactor = grpc::ServerBidiReactor<pb::LeaseKeepAliveRequest, pb::LeaseKeep
 class KeepAliveState final : public EndableStream,
                              public std::enable_shared_from_this<KeepAliveState> {
  public:
-  explicit KeepAliveState(Reactor* reactor) : output_(reactor) {}
+  KeepAliveState(Reactor* reactor, std::shared_ptr<StreamPacer> pacer)
+      : pacer_(std::move(pacer)), output_(reactor) {}
 
   // Hands the request to the handler; true if the next one may be read.
   bool carry_out(RequestHandler& handler, const pb::LeaseKeepAliveRequest& request) {
@@ -79,6 +81,7 @@ class KeepAliveState final : public EndableStream,
 
   void answered(Renewal& renewal, std::optional<api::Refusal> refusal) {
     std::optional<grpc::Status> last;
+    bool begin_sending = false;
     {
       const std::lock_guard lock(mutex_);
       renewal.answered = true;
@@ -97,12 +100,19 @@ class KeepAliveState final : public EndableStream,
         }
       }
       if (ending_ && in_flight_.empty()) last = status_;
+      begin_sending = !last && !std::exchange(sending_soon_, true);
     }
-    if (last) {
-      output_.end(*last);
-    } else {
-      output_.pump();
+    if (last) output_.end(*last);
+    // Replies to thousands of streams come at once, on a thread that others wait for.
+    if (begin_sending) pacer_->hand_over([self = shared_from_this()] { self->send(); });
+  }
+
+  void send() {
+    {
+      const std::lock_guard lock(mutex_);
+      sending_soon_ = false;
     }
+    output_.pump();
   }
 
   void end_after_replies(const grpc::Status& status) {
@@ -116,18 +126,22 @@ class KeepAliveState final : public EndableStream,
     output_.end(status);
   }
 
+  const std::shared_ptr<StreamPacer> pacer_;
   StreamOutput<pb::LeaseKeepAliveRequest, pb::LeaseKeepAliveResponse> output_;
   std::mutex mutex_;
   std::deque<std::shared_ptr<Renewal>> in_flight_;  // in order of request
   bool ending_ = false;                             // takes no further request
   grpc::Status status_;                             // what the stream will end with
   bool read_held_ = false;
+  bool sending_soon_ = false;
 };
 
 class KeepAliveCall final : public Reactor {
  public:
-  KeepAliveCall(RequestHandler& handler, OpenCalls& calls)
-      : handler_(handler), calls_(calls), state_(std::make_shared<KeepAliveState>(this)) {
+  KeepAliveCall(RequestHandler& handler, OpenCalls& calls, std::shared_ptr<StreamPacer> pacer)
+      : handler_(handler),
+        calls_(calls),
+        state_(std::make_shared<KeepAliveState>(this, std::move(pacer))) {
     id_ = calls_.add(state_);
     StartRead(&request_);
   }
@@ -166,6 +180,10 @@ class LeaseService final : public pb::Lease::CallbackService {
     SetMessageAllocatorFor_LeaseLeases(&listings_);
   }
 
+  ~LeaseService() override { pacer_->stop(); }
+  LeaseService(const LeaseService&) = delete;
+  LeaseService& operator=(const LeaseService&) = delete;
+
   grpc::ServerUnaryReactor* LeaseGrant(grpc::CallbackServerContext* context,
                                        const pb::LeaseGrantRequest*,
                                        pb::LeaseGrantResponse*) override {
@@ -179,7 +197,7 @@ class LeaseService final : public pb::Lease::CallbackService {
         context, handler_, calls_, &RequestHandler::lease_revoke);
   }
   Reactor* LeaseKeepAlive(grpc::CallbackServerContext*) override {
-    return new KeepAliveCall(handler_, calls_);
+    return new KeepAliveCall(handler_, calls_, pacer_);
   }
   grpc::ServerUnaryReactor* LeaseTimeToLive(grpc::CallbackServerContext* context,
                                             const pb::LeaseTimeToLiveRequest*,
@@ -197,6 +215,7 @@ class LeaseService final : public pb::Lease::CallbackService {
  private:
   RequestHandler& handler_;
   OpenCalls& calls_;
+  const std::shared_ptr<StreamPacer> pacer_ = std::make_shared<StreamPacer>();
   CallAllocator<pb::LeaseGrantRequest, pb::LeaseGrantResponse> grants_;
   CallAllocator<pb::LeaseRevokeRequest, pb::LeaseRevokeResponse> revocations_;
   CallAllocator<pb::LeaseTimeToLiveRequest, pb::LeaseTimeToLiveResponse> times_to_live_;

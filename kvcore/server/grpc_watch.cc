@@ -6,7 +6,7 @@
 #include "conclave/server/grpc_call.h"
 #include "conclave/server/grpc_services.h"
 #include "conclave/server/stream_output.h"
-#include "conclave/server/watch_pacer.h"
+#include "conclave/server/stream_pacer.h"
 
 namespace conclave::server {
 namespace {
@@ -45,7 +45,7 @@ class WatchState final : public WatchSink,
                          public EndableStream,
                          public std::enable_shared_from_this<WatchState> {
  public:
-  WatchState(Reactor* reactor, std::shared_ptr<WatchPacer> pacer)
+  WatchState(Reactor* reactor, std::shared_ptr<StreamPacer> pacer)
       : pacer_(std::move(pacer)), output_(reactor) {}
 
   void open(std::shared_ptr<WatchStream> stream) {
@@ -163,7 +163,7 @@ class WatchState final : public WatchSink,
     if (stream_) stream_->acknowledge();
   }
 
-  const std::shared_ptr<WatchPacer> pacer_;
+  const std::shared_ptr<StreamPacer> pacer_;
   StreamOutput<grpc::ByteBuffer, grpc::ByteBuffer, QueuedMessage> output_;
   grpc::ByteBuffer request_bytes_;  // of whoever reads
   std::mutex mutex_;
@@ -175,7 +175,7 @@ class WatchState final : public WatchSink,
 
 class WatchCall final : public Reactor {
  public:
-  WatchCall(RequestHandler& handler, OpenCalls& calls, std::shared_ptr<WatchPacer> pacer)
+  WatchCall(RequestHandler& handler, OpenCalls& calls, std::shared_ptr<StreamPacer> pacer)
       : calls_(calls), state_(std::make_shared<WatchState>(this, std::move(pacer))) {
     id_ = calls_.add(state_);
     state_->open(handler.open_watch(state_));
@@ -203,7 +203,7 @@ class WatchCall final : public Reactor {
 };
 
 // What the machine can carry of responses, halved: one takes a core about 5 to 10 us.
-WatchPacer::Clock::duration response_cost() {
+StreamPacer::Clock::duration response_cost() {
   return std::chrono::microseconds(20) / std::max(1U, std::thread::hardware_concurrency());
 }
 
@@ -221,7 +221,7 @@ class WatchService final : public pb::Watch::WithRawCallbackMethod_Watch<pb::Wat
  private:
   RequestHandler& handler_;
   OpenCalls& calls_;
-  const std::shared_ptr<WatchPacer> pacer_ = std::make_shared<WatchPacer>(response_cost());
+  const std::shared_ptr<StreamPacer> pacer_ = std::make_shared<StreamPacer>(response_cost());
 };
 
 }  // namespace

@@ -10,24 +10,25 @@
 
 namespace conclave::server {
 
-// When watch streams may be given their next round, and who begins to write the present one.
+// Takes the sending to many streams off the thread that has something for them, and decides when
+// they may be given more.
 //
-// A response costs the transport much more than an event in it. When all streams together are sent
-// more responses than half the machine can carry, streams wait a little for their next round, in
-// which each watcher then gets several revisions in one response: more events in less time, and
+// A response costs the transport much more than what is in it. When all watch streams together are
+// sent more responses than half the machine can carry, streams wait a little for their next round,
+// in which each watcher then gets several revisions in one response: more events in less time, and
 // writes are not starved. Below that nobody waits.
 //
 // Threads: calls from any; what is handed over runs on the caller's or on one thread of its own.
-class WatchPacer {
+class StreamPacer {
  public:
   using Work = std::function<void()>;
   using Clock = std::chrono::steady_clock;
 
   // `response_cost`: the time from one response to the next, of all streams, that is sustained.
-  explicit WatchPacer(Clock::duration response_cost);
-  ~WatchPacer() { stop(); }
-  WatchPacer(const WatchPacer&) = delete;
-  WatchPacer& operator=(const WatchPacer&) = delete;
+  explicit StreamPacer(Clock::duration response_cost = {});
+  ~StreamPacer() { stop(); }
+  StreamPacer(const StreamPacer&) = delete;
+  StreamPacer& operator=(const StreamPacer&) = delete;
 
   // Runs `next` when the stream that has written `responses` may have its next round: now, mostly.
   void written(int responses, Work next);

@@ -1,4 +1,4 @@
-#include "conclave/server/watch_pacer.h"
+#include "conclave/server/stream_pacer.h"
 
 #include <algorithm>
 #include <iterator>
@@ -12,10 +12,10 @@ constexpr std::chrono::milliseconds kCredit{10};
 
 }  // namespace
 
-WatchPacer::WatchPacer(Clock::duration response_cost)
+StreamPacer::StreamPacer(Clock::duration response_cost)
     : response_cost_(response_cost), thread_([this] { run(); }) {}
 
-void WatchPacer::stop() {
+void StreamPacer::stop() {
   std::vector<Work> dropped;
   std::vector<Work> dropped_too;
   {
@@ -29,7 +29,7 @@ void WatchPacer::stop() {
   thread_.join();
 }
 
-void WatchPacer::written(int responses, Work next) {
+void StreamPacer::written(int responses, Work next) {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return;
@@ -45,14 +45,14 @@ void WatchPacer::written(int responses, Work next) {
   next();
 }
 
-void WatchPacer::hand_over(Work work) {
+void StreamPacer::hand_over(Work work) {
   const std::lock_guard lock(mutex_);
   if (stopping_) return;
   handed_over_.push_back(std::move(work));
   if (handed_over_.size() == 1) changed_.notify_all();
 }
 
-void WatchPacer::run() {
+void StreamPacer::run() {
   std::unique_lock lock(mutex_);
   while (!stopping_) {
     std::vector<Work> work;
