@@ -74,5 +74,9 @@ using Reply = Result<T, Refusal>;
 inline constexpr std::string_view kWatchDuplicateId =
     "mvcc: duplicate watch ID provided on the WatchStream";
 inline constexpr std::string_view kWatchEmptyRange = "mvcc: watcher range is empty";
+inline constexpr std::string_view kWatchTooManyStreams =
+    "too many watch streams; the limit of this server is --max-watch-streams";
+inline constexpr std::string_view kWatchTooManyWatchers =
+    "too many watchers on one stream; the limit of this server is --max-watchers-per-stream";
 
 }  // namespace conclave::api

@@ -7,32 +7,18 @@
 
 namespace conclave::mvcc {
 
-bool empty_range(std::string_view key, std::string_view range_end) {
-  return KeyRange(key, range_end).is_empty();
+namespace {
+
+// About what a revision takes: its events as objects and encoded.
+std::uint64_t memory_of(const RevisionEvents& events) {
+  constexpr std::uint64_t kPerRevision = 512;
+  return kPerRevision + 2 * events.byte_count;
 }
 
-std::uint64_t append_events(const WatchPiece& piece, const WatchSpec& spec, const Store& store,
-                            etcdserverpb::WatchResponse& response, std::uint64_t bytes_max) {
-  constexpr std::uint64_t kOverheadBytes = 64;  // of the wire, beside keys and values
-  const auto bytes_of = [](const mvccpb::KeyValue& record) {
-    return record.key().size() + record.value().size() + kOverheadBytes;
-  };
-  std::uint64_t bytes = 0;
-  for (const std::uint32_t i : piece.selected) {
-    mvccpb::Event& event = *response.add_events();
-    event = piece.events->events[i];
-    bytes += bytes_of(event.kv());
-    // Also when the same revision has deleted the key just before, a creation has none.
-    const bool creates = event.kv().create_revision() == event.kv().mod_revision();
-    if (spec.prev_kv && !creates) {
-      if (auto previous = store.value_before(event.kv().key(), piece.events->revision)) {
-        event.mutable_prev_kv()->Swap(&*previous);
-        bytes += bytes_of(event.prev_kv());
-      }
-    }
-    if (bytes > bytes_max) break;
-  }
-  return bytes;
+}  // namespace
+
+bool empty_range(std::string_view key, std::string_view range_end) {
+  return KeyRange(key, range_end).is_empty();
 }
 
 bool WatchSpec::wants(const mvccpb::Event& event) const {
@@ -42,15 +28,14 @@ bool WatchSpec::wants(const mvccpb::Event& event) const {
 
 // Lagging: its events from `next` on are read from the store, and notify() passes it by. Otherwise
 // every revision from `next` on that it wants goes to `pending`. Whatever is pending comes before
-// `next`, or the watcher is not lagging.
+// `next`, or the watcher is not lagging. Pending revisions that have left recent_ make it lag.
 struct WatchHub::Watcher {
   WatcherId id;
   WatchSpec spec;
   std::int64_t next = 0;
   bool lagging = false;
-  bool announced = false;  // in ready_, or the consumer knows that there is more
-  std::vector<SharedEvents> pending;
-  std::uint64_t pending_bytes = 0;
+  bool announced = false;             // in ready_, or the consumer knows that there is more
+  std::vector<std::int64_t> pending;  // ascending
 
   std::vector<std::uint32_t> select(const RevisionEvents& events) const {
     std::vector<std::uint32_t> selected;
@@ -59,10 +44,19 @@ struct WatchHub::Watcher {
     }
     return selected;
   }
+  // Of events whose keys the index has found to be in the range.
   bool wants_any(const RevisionEvents& events) const {
+    if (!spec.no_put && !spec.no_delete && events.events.size() == 1) return true;
     return std::any_of(events.events.begin(), events.events.end(),
                        [this](const mvccpb::Event& event) { return spec.wants(event); });
   }
+};
+
+// All revisions in [from, next) that the store still has.
+struct WatchHub::Page {
+  std::int64_t from = 0;
+  std::int64_t next = 0;
+  std::vector<SharedEvents> revisions;
 };
 
 WatchHub::WatchHub(const Store& store, WatchHubOptions options)
@@ -85,7 +79,7 @@ void WatchHub::add(WatcherId id, WatchSpec spec) {
   const std::int64_t current = store_.current_revision();
   const std::int64_t start = watcher->spec.start_revision;
   watcher->next = start > 0 ? start : current + 1;
-  watcher->lagging = watcher->next <= current;
+  set_lagging(*watcher, watcher->next <= current);
   if (watcher->lagging) announce(*watcher);
   index_.add(id, watcher->spec.key, watcher->spec.range_end);
   const bool is_new = watchers_.emplace(id, std::move(watcher)).second;
@@ -96,8 +90,33 @@ bool WatchHub::remove(WatcherId id) {
   const auto it = watchers_.find(id);
   if (it == watchers_.end()) return false;
   index_.remove(id, it->second->spec.key, it->second->spec.range_end);
+  set_lagging(*it->second, false);
   watchers_.erase(it);
   return true;
+}
+
+void WatchHub::set_lagging(Watcher& watcher, bool lagging) {
+  if (watcher.lagging == lagging) return;
+  watcher.lagging = lagging;
+  lagging_count_ += lagging ? 1 : -1;
+  if (lagging_count_ == 0) pages_.clear();
+}
+
+void WatchHub::keep_recent(const SharedEvents& events) {
+  if (!recent_.empty() && recent_.back() == events) return;
+  recent_.push_back(events);
+  recent_bytes_ += memory_of(*events);
+  while (recent_.size() > 1 && recent_bytes_ > options_.max_recent_bytes) {
+    recent_bytes_ -= memory_of(*recent_.front());
+    recent_.pop_front();
+  }
+}
+
+const SharedEvents* WatchHub::find_recent(std::int64_t revision) const {
+  const auto found = std::lower_bound(
+      recent_.begin(), recent_.end(), revision,
+      [](const SharedEvents& events, std::int64_t wanted) { return events->revision < wanted; });
+  return found != recent_.end() && (*found)->revision == revision ? &*found : nullptr;
 }
 
 void WatchHub::notify(const SharedEvents& events) {
@@ -113,13 +132,12 @@ void WatchHub::notify(const SharedEvents& events) {
   for (const WatcherId id : found_) {
     Watcher& watcher = *watchers_.at(id);
     if (watcher.lagging || events->revision < watcher.next || !watcher.wants_any(*events)) continue;
-    if (watcher.pending.size() >= options_.max_pending_revisions ||
-        watcher.pending_bytes >= options_.max_pending_bytes) {
-      watcher.lagging = true;
+    if (watcher.pending.size() >= options_.max_pending_revisions) {
+      set_lagging(watcher, true);
       watcher.next = events->revision;
     } else {
-      watcher.pending.push_back(events);
-      watcher.pending_bytes += events->byte_count;
+      keep_recent(events);
+      watcher.pending.push_back(events->revision);
     }
     announce(watcher);
   }
@@ -132,39 +150,64 @@ std::vector<WatcherId> WatchHub::take_ready() {
   return ready;
 }
 
-void WatchHub::take_pending(Watcher& watcher, std::size_t max_revisions, WatchDelivery& delivery) {
-  const std::size_t count = std::min(max_revisions, watcher.pending.size());
-  delivery.pieces.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    SharedEvents& events = watcher.pending[i];
-    watcher.pending_bytes -= events->byte_count;
-    std::vector<std::uint32_t> selected = watcher.select(*events);
-    delivery.pieces.push_back({std::move(events), std::move(selected)});
+void WatchHub::take_pending(Watcher& watcher, Bounds bounds, WatchDelivery& delivery) {
+  std::vector<std::int64_t>& pending = watcher.pending;
+  std::size_t taken = 0;
+  std::uint64_t bytes = 0;
+  delivery.pieces.reserve(std::min(bounds.revisions, pending.size()));
+  for (; taken < pending.size() && taken < bounds.revisions && bytes < bounds.bytes; ++taken) {
+    const SharedEvents* events = find_recent(pending[taken]);
+    // The oldest go first, so it is the first or none.
+    if (events == nullptr) return give_back(watcher.id, pending[taken]);
+    bytes += (*events)->byte_count;
+    delivery.pieces.push_back({*events, watcher.select(**events)});
   }
-  watcher.pending.erase(watcher.pending.begin(),
-                        watcher.pending.begin() + static_cast<std::ptrdiff_t>(count));
+  pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(taken));
+  // Few watchers ever have much waiting, and they must not keep the room for it.
+  if (pending.empty() && pending.capacity() > 16) pending.shrink_to_fit();
 }
 
-void WatchHub::catch_up(Watcher& watcher, std::size_t max_revisions, WatchDelivery& delivery) {
+// The store is asked only for what no page holds. Pages are history, which does not change: a
+// compaction takes records from it that no watcher from its revision on is given.
+std::shared_ptr<const WatchHub::Page> WatchHub::page_at(std::int64_t revision) {
+  for (auto page = pages_.begin(); page != pages_.end(); ++page) {
+    if ((*page)->from > revision || (*page)->next <= revision) continue;
+    std::rotate(pages_.begin(), page, page + 1);
+    return pages_.front();
+  }
+  api::Reply<Store::EventPage> read =
+      store_.events_from(revision, options_.max_step_revisions, options_.max_step_bytes);
+  if (!read) return nullptr;
+  auto page = std::make_shared<Page>(Page{revision, read->next, std::move(read->revisions)});
+  if (pages_.size() >= options_.max_pages) pages_.pop_back();
+  pages_.push_front(page);
+  return page;
+}
+
+void WatchHub::catch_up(Watcher& watcher, Bounds bounds, WatchDelivery& delivery) {
   delivery.caught_up_from_store = true;
-  const std::size_t max_step = std::min(max_revisions, options_.max_step_revisions);
-  api::Reply<Store::EventPage> page =
-      store_.events_from(watcher.next, max_step, options_.max_step_bytes);
-  if (!page) {
-    if (page.error() == api::Refusal::compacted) {
-      delivery.compact_revision = store_.compact_revision();
-    }
+  if (watcher.next < store_.compact_revision()) {
+    delivery.compact_revision = store_.compact_revision();
     return;
   }
-  watcher.next = page->next;
-  watcher.lagging = watcher.next <= store_.current_revision();
-  for (SharedEvents& events : page->revisions) {
-    std::vector<std::uint32_t> selected = watcher.select(*events);
-    if (!selected.empty()) delivery.pieces.push_back({std::move(events), std::move(selected)});
+  const std::shared_ptr<const Page> page = page_at(watcher.next);
+  if (!page) return;
+  auto events = std::lower_bound(
+      page->revisions.begin(), page->revisions.end(), watcher.next,
+      [](const SharedEvents& held, std::int64_t wanted) { return held->revision < wanted; });
+  std::uint64_t bytes = 0;
+  for (; events != page->revisions.end(); ++events) {
+    if (delivery.pieces.size() >= bounds.revisions || bytes >= bounds.bytes) break;
+    std::vector<std::uint32_t> selected = watcher.select(**events);
+    if (selected.empty()) continue;
+    bytes += (*events)->byte_count;
+    delivery.pieces.push_back({*events, std::move(selected)});
   }
+  watcher.next = events != page->revisions.end() ? (*events)->revision : page->next;
+  set_lagging(watcher, watcher.next <= store_.current_revision());
 }
 
-WatchDelivery WatchHub::take(WatcherId id, std::size_t max_revisions) {
+WatchDelivery WatchHub::take(WatcherId id, std::size_t max_revisions, std::uint64_t max_bytes) {
   CONCLAVE_CHECK(max_revisions > 0, "nothing can be taken");
   WatchDelivery delivery;
   delivery.store_revision = store_.current_revision();
@@ -172,9 +215,9 @@ WatchDelivery WatchHub::take(WatcherId id, std::size_t max_revisions) {
   if (it == watchers_.end()) return delivery;
   Watcher& watcher = *it->second;
   if (!watcher.pending.empty()) {
-    take_pending(watcher, max_revisions, delivery);
+    take_pending(watcher, {max_revisions, max_bytes}, delivery);
   } else if (watcher.lagging) {
-    catch_up(watcher, max_revisions, delivery);
+    catch_up(watcher, {max_revisions, max_bytes}, delivery);
     if (delivery.compact_revision != 0) {
       remove(id);
       return delivery;
@@ -183,6 +226,16 @@ WatchDelivery WatchHub::take(WatcherId id, std::size_t max_revisions) {
   delivery.more = (watcher.lagging && !store_.failure()) || !watcher.pending.empty();
   if (!delivery.more) watcher.announced = false;
   return delivery;
+}
+
+void WatchHub::give_back(WatcherId id, std::int64_t revision) {
+  const auto it = watchers_.find(id);
+  if (it == watchers_.end()) return;
+  Watcher& watcher = *it->second;
+  watcher.pending = {};
+  watcher.next = revision;
+  watcher.announced = true;
+  set_lagging(watcher, true);
 }
 
 std::optional<std::int64_t> WatchHub::progress_revision(WatcherId id) const {

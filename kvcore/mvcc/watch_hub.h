@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +26,7 @@ struct WatchSpec {
   bool progress_notify = false;
   bool fragment = false;
 
+  friend bool operator==(const WatchSpec&, const WatchSpec&) = default;
   bool wants(const mvccpb::Event& event) const;
 };
 
@@ -37,10 +39,9 @@ struct WatchPiece {
 // What take() gives.
 struct WatchDelivery {
   std::vector<WatchPiece> pieces;  // by revision, ascending
-  // Of a catch-up all pieces may travel in one response; live ones go one revision a response.
   bool caught_up_from_store = false;
-  // For the response's header: of a catch-up the store's revision; of a live piece take the piece's
-  // own.
+  // For the response's header: of a catch-up the store's revision; of live pieces take the last
+  // one's own.
   std::int64_t store_revision = 0;
   // Not 0: the watcher's next revision is compacted; nothing more comes and the watcher is gone.
   std::int64_t compact_revision = 0;
@@ -49,12 +50,15 @@ struct WatchDelivery {
 };
 
 struct WatchHubOptions {
-  // Of one watcher, before it falls back to reading from the store.
+  // What may wait for a watcher before it falls back to reading from the store.
   std::size_t max_pending_revisions = 1000;
-  std::uint64_t max_pending_bytes = 4 << 20;
+  // What may wait for all watchers together; the oldest revisions go first.
+  std::uint64_t max_recent_bytes = 32 << 20;
   // Of one catch-up step.
   std::size_t max_step_revisions = 1000;
-  std::uint64_t max_step_bytes = 2 << 20;
+  std::uint64_t max_step_bytes = 1 << 20;
+  // Steps that are kept for others who catch up at about the same revisions.
+  std::size_t max_pages = 8;
 };
 
 // Routes every revision's events to the watchers that want them.
@@ -65,7 +69,9 @@ struct WatchHubOptions {
 //
 // A watcher that starts in the past, or whose consumer is slow, reads from the store until it has
 // caught up; so a slow consumer costs bounded memory and loses nothing, unless the store is
-// compacted meanwhile: then it is told so. The consumer sets the pace:
+// compacted meanwhile: then it is told so. Memory is bounded for all together: a revision waits
+// once however many watchers want it, and those who catch up side by side share what is read. The
+// consumer sets the pace:
 //
 //   hub.notify(applied.events);                   // after every change, in order
 //   for (WatcherId id : hub.take_ready()) …       // these have something; each is named once
@@ -81,7 +87,7 @@ class WatchHub {
   WatchHub(const WatchHub&) = delete;
   WatchHub& operator=(const WatchHub&) = delete;
 
-  // `id` is the caller's and must never have been used before. The range must not be empty (see
+  // `id` is the caller's and above all that were used before. The range must not be empty (see
   // empty_range()).
   void add(WatcherId id, WatchSpec spec);
   // False if there is no such watcher. Also after its compacted notice.
@@ -94,9 +100,13 @@ class WatchHub {
   std::vector<WatcherId> take_ready();
   bool has_ready() const { return !ready_.empty(); }
 
-  // At most `max_revisions` (above 0). No pieces and `more`: a catch-up step found nothing for this
-  // watcher. No such watcher, or nothing for it: an empty delivery.
-  WatchDelivery take(WatcherId id, std::size_t max_revisions);
+  // At most `max_revisions` (above 0), and not many more than `max_bytes`. No pieces and `more`: a
+  // catch-up step found nothing for this watcher. No such watcher, or nothing for it: an empty
+  // delivery.
+  WatchDelivery take(WatcherId id, std::size_t max_revisions, std::uint64_t max_bytes = UINT64_MAX);
+  // What take() gave from `revision` on was not sent: it will be given again. The watcher is not
+  // announced for it, as if `more` had been said.
+  void give_back(WatcherId id, std::int64_t revision);
 
   // The revision up to which the watcher has been given everything; empty while it has something to
   // take, or waits for a start revision in the future. What a progress notification may say.
@@ -105,9 +115,18 @@ class WatchHub {
 
  private:
   struct Watcher;
+  struct Page;
+  struct Bounds {
+    std::size_t revisions;
+    std::uint64_t bytes;
+  };
   void announce(Watcher& watcher);
-  static void take_pending(Watcher& watcher, std::size_t max_revisions, WatchDelivery& delivery);
-  void catch_up(Watcher& watcher, std::size_t max_revisions, WatchDelivery& delivery);
+  void set_lagging(Watcher& watcher, bool lagging);
+  void keep_recent(const SharedEvents& events);
+  const SharedEvents* find_recent(std::int64_t revision) const;
+  void take_pending(Watcher& watcher, Bounds bounds, WatchDelivery& delivery);
+  void catch_up(Watcher& watcher, Bounds bounds, WatchDelivery& delivery);
+  std::shared_ptr<const Page> page_at(std::int64_t revision);
 
   const Store& store_;
   WatchHubOptions options_;
@@ -115,15 +134,13 @@ class WatchHub {
   std::unordered_map<WatcherId, std::unique_ptr<Watcher>> watchers_;
   std::vector<WatcherId> ready_;
   std::vector<WatcherId> found_;  // of notify(), kept for its memory
+  // The last revisions that some watcher was to get live, ascending: what is pending lies here.
+  std::deque<SharedEvents> recent_;
+  std::uint64_t recent_bytes_ = 0;
+  std::deque<std::shared_ptr<const Page>> pages_;  // the last used first; none if nobody lags
+  std::size_t lagging_count_ = 0;
   std::int64_t routed_;  // the last revision that went to the watchers that are not lagging
 };
-
-// Adds the piece's events to a response, with prev_kv where the watcher asked for it and the store
-// still has it: ask soon after take(). Returns about how many bytes it added; it stops above
-// `bytes_max`.
-std::uint64_t append_events(const WatchPiece& piece, const WatchSpec& spec, const Store& store,
-                            etcdserverpb::WatchResponse& response,
-                            std::uint64_t bytes_max = UINT64_MAX);
 
 // No key can be in it: `range_end` is not empty, not "\0", and not above `key`.
 bool empty_range(std::string_view key, std::string_view range_end);

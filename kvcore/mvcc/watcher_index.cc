@@ -4,6 +4,8 @@
 #include <tuple>
 #include <utility>
 
+#include "conclave/base/check.h"
+
 namespace conclave::mvcc {
 
 // A treap: ordered by (begin, end), heap by priority.
@@ -13,7 +15,7 @@ struct WatcherIndex::Node {
   std::string begin;
   std::string end;  // as on the wire: "\0" is no end
   std::uint64_t priority;
-  std::vector<WatcherId> watchers;
+  Group watchers;
   Ptr left;
   Ptr right;
   const Node* farthest = this;  // the node with the greatest end among this one and those below
@@ -90,48 +92,69 @@ struct WatcherIndex::Node {
     collect(node->left.get(), key, found);
     if (node->begin > key) return;
     if (node->range().contains(key)) {
-      found.insert(found.end(), node->watchers.begin(), node->watchers.end());
+      node->watchers.append_to(found);
     }
     collect(node->right.get(), key, found);
   }
 };
+
+void WatcherIndex::Group::add(WatcherId id) {
+  CONCLAVE_CHECK(ids_.empty() || ids_.back().id < id, "watchers are added in the order of ids");
+  ids_.push_back({id, false});
+}
+
+void WatcherIndex::Group::remove(WatcherId id) {
+  const auto found =
+      std::lower_bound(ids_.begin(), ids_.end(), id,
+                       [](const Member& member, WatcherId wanted) { return member.id < wanted; });
+  if (found == ids_.end() || found->id != id || found->removed) return;
+  found->removed = true;
+  ++removed_count_;
+  if (2 * removed_count_ <= ids_.size()) return;
+  std::erase_if(ids_, [](const Member& member) { return member.removed; });
+  removed_count_ = 0;
+}
+
+void WatcherIndex::Group::append_to(std::vector<WatcherId>& found) const {
+  for (const Member& member : ids_) {
+    if (!member.removed) found.push_back(member.id);
+  }
+}
 
 WatcherIndex::WatcherIndex() = default;
 WatcherIndex::~WatcherIndex() = default;
 
 void WatcherIndex::add(WatcherId id, std::string_view key, std::string_view range_end) {
   if (range_end.empty()) {
-    single_[std::string(key)].push_back(id);
+    single_[std::string(key)].add(id);
     return;
   }
   if (Node* node = Node::find(ranges_.get(), key, range_end)) {
-    node->watchers.push_back(id);
+    node->watchers.add(id);
     return;
   }
   auto node = std::make_unique<Node>(key, range_end, priorities_.next());
-  node->watchers.push_back(id);
+  node->watchers.add(id);
   auto [lower, upper] = Node::split(std::move(ranges_), key, range_end);
   ranges_ = Node::merge(Node::merge(std::move(lower), std::move(node)), std::move(upper));
 }
 
 void WatcherIndex::remove(WatcherId id, std::string_view key, std::string_view range_end) {
   if (range_end.empty()) {
-    const auto it = single_.find(std::string(key));
+    const auto it = single_.find(key);
     if (it == single_.end()) return;
-    std::erase(it->second, id);
+    it->second.remove(id);
     if (it->second.empty()) single_.erase(it);
     return;
   }
   Node* node = Node::find(ranges_.get(), key, range_end);
   if (node == nullptr) return;
-  std::erase(node->watchers, id);
+  node->watchers.remove(id);
   if (node->watchers.empty()) ranges_ = Node::erase(std::move(ranges_), key, range_end);
 }
 
 void WatcherIndex::find(std::string_view key, std::vector<WatcherId>& found) const {
-  if (const auto it = single_.find(std::string(key)); it != single_.end()) {
-    found.insert(found.end(), it->second.begin(), it->second.end());
-  }
+  if (const auto it = single_.find(key); it != single_.end()) it->second.append_to(found);
   Node::collect(ranges_.get(), key, found);
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -27,6 +28,7 @@ class WatcherIndex {
   WatcherIndex(const WatcherIndex&) = delete;
   WatcherIndex& operator=(const WatcherIndex&) = delete;
 
+  // `id` must be above all that were added before.
   void add(WatcherId id, std::string_view key, std::string_view range_end);
   // With the arguments it was added with.
   void remove(WatcherId id, std::string_view key, std::string_view range_end);
@@ -36,8 +38,32 @@ class WatcherIndex {
 
  private:
   struct Node;
+  struct KeyHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view key) const {
+      return std::hash<std::string_view>()(key);
+    }
+  };
+  // The watchers of one range. Removing takes no time that grows with their number: the removed are
+  // marked, and swept out when they are the half.
+  class Group {
+   public:
+    // Ids grow with time, which keeps them sorted.
+    void add(WatcherId id);
+    void remove(WatcherId id);
+    bool empty() const { return ids_.size() == removed_count_; }
+    void append_to(std::vector<WatcherId>& found) const;
 
-  std::unordered_map<std::string, std::vector<WatcherId>> single_;
+   private:
+    struct Member {
+      WatcherId id;
+      bool removed;
+    };
+    std::vector<Member> ids_;
+    std::size_t removed_count_ = 0;
+  };
+
+  std::unordered_map<std::string, Group, KeyHash, std::equal_to<>> single_;
   std::unique_ptr<Node> ranges_;
   Random priorities_{0};  // only shapes the tree
 };

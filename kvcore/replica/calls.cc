@@ -298,6 +298,7 @@ std::optional<Refusal> Replica::read(const AnyCall& call) {
                    c.response->set_raftindex(raft_.log().committed());
                    c.response->set_raftterm(raft_.term());
                    c.response->set_raftappliedindex(state_.applied_index());
+                   list_errors(*c.response);
                    return std::nullopt;
                  },
                  [&](const MemberListCall& c) -> std::optional<Refusal> {
@@ -308,6 +309,11 @@ std::optional<Refusal> Replica::read(const AnyCall& call) {
                    for (const std::string& url : options_.self.peer_urls) member->add_peerurls(url);
                    for (const std::string& url : options_.self.client_urls)
                      member->add_clienturls(url);
+                   return std::nullopt;
+                 },
+                 [&](const AlarmCall& c) -> std::optional<Refusal> {
+                   start(c.response);
+                   state_.alarms().list(c.request->alarm(), *c.response);
                    return std::nullopt;
                  },
                  [](const auto&) -> std::optional<Refusal> {

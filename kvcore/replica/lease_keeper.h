@@ -12,9 +12,10 @@
 namespace conclave::replica {
 
 // Gathers what leases ask of the log: renewals that wait together travel in one entry, and so do
-// expiries; of each kind one entry is under way at a time. The next batch forms meanwhile, so that
-// a hundred thousand leases cost a few dozen entries a second however their clients time
-// themselves.
+// expiries; of each kind one entry is under way at a time, and between the beginnings of two with
+// renewals lies a pause. The next batch forms meanwhile, so that a hundred thousand leases cost a
+// few dozen entries a second however their clients time themselves; a renewal that comes alone
+// waits for nothing.
 class LeaseKeeper {
  public:
   struct Renewal {
@@ -26,15 +27,22 @@ class LeaseKeeper {
 
   void add(const Renewal& renewal) { waiting_.push_back(renewal); }
 
-  // The entry for everything that waits, or nothing while one is under way.
-  std::optional<LeaseRenew> begin_renewal(std::uint64_t sequence) {
-    if (renewal_sequence_ != 0 || waiting_.empty()) return std::nullopt;
+  // The entry for everything that waits, or nothing while one is under way or in the pause.
+  std::optional<LeaseRenew> begin_renewal(std::uint64_t sequence, Instant now) {
+    const auto due = next_renewal();
+    if (!due || *due > now) return std::nullopt;
     renewal_sequence_ = sequence;
+    pause_until_ = now + kRenewalPause;
     under_way_.swap(waiting_);
     LeaseRenew renew;
     renew.mutable_ids()->Reserve(static_cast<int>(under_way_.size()));
     for (const Renewal& renewal : under_way_) renew.add_ids(renewal.lease);
     return renew;
+  }
+  // When begin_renewal() has something to give, as far as that is known.
+  std::optional<Instant> next_renewal() const {
+    if (renewal_sequence_ != 0 || waiting_.empty()) return std::nullopt;
+    return pause_until_;
   }
   // The renewals of the entry that was applied, in the order of its ids; empty if it was not ours.
   std::vector<Renewal> finish_renewal(std::uint64_t sequence) {
@@ -68,10 +76,14 @@ class LeaseKeeper {
   std::size_t size() const { return waiting_.size() + under_way_.size(); }
 
  private:
+  // Nothing beside the shortest time to live, which is a second.
+  static constexpr Duration kRenewalPause = std::chrono::milliseconds(20);
+
   std::vector<Renewal> waiting_;
   std::vector<Renewal> under_way_;
   std::uint64_t renewal_sequence_ = 0;  // 0: none under way
   std::uint64_t expiry_sequence_ = 0;
+  Instant pause_until_{};
 };
 
 }  // namespace conclave::replica

@@ -14,7 +14,6 @@ constexpr std::size_t kExpiriesPerEntry = 1000;
 // Few enough that requests do not notice the step they wait behind.
 constexpr std::size_t kRemovalsPerStep = 250;
 constexpr std::size_t kRemovalsPerBatch = 10000;
-constexpr int kWatchWindow = 64;
 // A quota alarm is taken back once this part of the quota is free again: not so little that the
 // next few requests raise it anew.
 constexpr std::uint64_t kFreeOfQuota = 10;
@@ -26,6 +25,14 @@ raft::Options raft_options(const Options& options) {
   result.heartbeat_ticks = options.heartbeat_ticks;
   result.max_uncommitted_bytes = options.max_uncommitted_bytes;
   return result;
+}
+
+WatchLimits watch_limits(const Options& options) {
+  WatchLimits limits;
+  limits.streams_max = options.max_watch_streams;
+  limits.watchers_per_stream_max = options.max_watchers_per_stream;
+  limits.fragment_bytes = options.max_request_bytes;
+  return limits;
 }
 
 void set_header_base(google::protobuf::Message* response,
@@ -78,7 +85,7 @@ Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialSta
       state_(std::move(state)),
       clock_(options_.tick * options_.election_ticks),
       compactor_(options_.retention),
-      watches_(state_.store(), kWatchWindow, options_.max_request_bytes),
+      watches_(state_.store(), watch_limits(options_)),
       walks_(options_.walks),
       batch_since_(now),
       committed_applied_(state_.applied_index()),
@@ -86,6 +93,15 @@ Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialSta
       size_in_use_bytes_(storage.size_in_use_bytes()) {
   clock_.observe(state_.cluster_time_ms());
   watches_.set_progress_interval(options_.progress_interval);
+}
+
+std::optional<Instant> Replica::next_deadline() const {
+  std::optional<Instant> deadline = keeper_.next_renewal();
+  if (!batch_out_ && batch_entry_count_ > 0) {
+    const Instant batch_due = batch_since_ + options_.batch_age;
+    deadline = deadline ? std::min(*deadline, batch_due) : batch_due;
+  }
+  return deadline;
 }
 
 bool Replica::is_ready() const {
@@ -236,7 +252,7 @@ void Replica::notice_role(Instant now) {
 
 void Replica::propose_lease_work(Instant now) {
   if (raft_.role() != raft::Role::leader) return;
-  if (auto renew = keeper_.begin_renewal(next_sequence_)) {
+  if (auto renew = keeper_.begin_renewal(next_sequence_, now)) {
     Proposal proposal;
     proposal.mutable_lease_renew()->Swap(&*renew);
     if (!propose_own(std::move(proposal), now)) {

@@ -46,6 +46,8 @@ struct Options {
   std::uint64_t max_waiting_calls = 100000;
   std::uint64_t max_uncommitted_bytes = 64 << 20;
   ReadWalks::Limits walks;
+  std::size_t max_watch_streams = WatchLimits().streams_max;
+  std::size_t max_watchers_per_stream = WatchLimits().watchers_per_stream_max;
   HistoryRetention retention;
   Duration progress_interval{std::chrono::minutes(10)};  // of watches that ask for it
   // A batch goes to the store after whichever comes first.
@@ -133,11 +135,9 @@ class Replica {
   bool has_more() const {
     return watches_.has_more() || walks_.has_more() || may_remove_compacted();
   }
-  // When process() has something to do that no call announces: a batch comes of age.
-  std::optional<Instant> next_deadline() const {
-    if (batch_out_ || batch_entry_count_ == 0) return std::nullopt;
-    return batch_since_ + options_.batch_age;
-  }
+  // When process() has something to do that no call announces: a batch comes of age, or renewals
+  // that waited together are to go.
+  std::optional<Instant> next_deadline() const;
 
   // Errc::corrupt: this member met an entry that it cannot apply, or its store failed a read. It
   // answers nothing from then on; the driver stops it.

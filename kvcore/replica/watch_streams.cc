@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "conclave/api/errors.h"
+#include "conclave/mvcc/event_encoding.h"
 
 namespace conclave::replica {
 namespace {
@@ -18,10 +19,12 @@ constexpr std::size_t kRevisionsPerTake = 1000;
 constexpr std::uint64_t kBytesPerCollect = 4 << 20;
 constexpr std::uint64_t kCostOfTake = 256;
 constexpr std::uint64_t kCostOfCatchUp = kBytesPerCollect / 16;
-// The revisions of a catch-up travel together in responses of about this size.
-constexpr std::uint64_t kCatchUpResponseBytes = 2 << 20;
+// Answers that wait for a reader before no more of its requests are taken.
+constexpr std::size_t kAnswersMax = 64;
 constexpr std::string_view kResponseTooLarge =
     "the events of one revision make too large a response; watch with fragments";
+// For a watcher that was behind, or whose reader was, when its progress came due.
+constexpr Duration kProgressRetry = std::chrono::seconds(1);
 
 // The wire's ways to say "from the first key" and "to the last": an empty key is the lowest one.
 mvcc::WatchSpec spec_of(WatchCreateRequest& request) {
@@ -39,94 +42,105 @@ mvcc::WatchSpec spec_of(WatchCreateRequest& request) {
   return spec;
 }
 
+// Watchers for which this holds are sent the same events, encoded the same way.
+bool wants_the_same(const mvcc::WatchSpec& left, const mvcc::WatchSpec& right) {
+  return left.key == right.key && left.range_end == right.range_end &&
+         left.no_put == right.no_put && left.no_delete == right.no_delete &&
+         left.prev_kv == right.prev_kv;
+}
+
+// In the header of a response with the pieces up to `piece`.
+std::int64_t header_revision(const mvcc::WatchDelivery& taken, const mvcc::WatchPiece& piece) {
+  return taken.caught_up_from_store ? taken.store_revision : piece.events->revision;
+}
+
 }  // namespace
 
-WatchStreams::WatchStreams(const mvcc::Store& store, int window, std::uint64_t fragment_bytes,
-                           std::uint64_t response_bytes_max)
-    : store_(store),
-      window_(window),
-      fragment_bytes_(fragment_bytes),
-      response_bytes_max_(response_bytes_max),
-      hub_(store) {}
+WatchStreams::WatchStreams(const mvcc::Store& store, WatchLimits limits)
+    : store_(store), limits_(limits), hub_(store) {}
+
+void WatchStreams::activate(StreamId id, Stream& stream) {
+  if (std::exchange(stream.active, true)) return;
+  active_.push_back(id);
+}
 
 void WatchStreams::open(StreamId stream) {
-  streams_[stream].credit = window_;
+  const bool refused = streams_.size() - refused_streams_ >= limits_.streams_max;
+  streams_[stream].refused = refused;
+  if (refused) ++refused_streams_;
 }
 
 void WatchStreams::close(StreamId stream) {
   const auto found = streams_.find(stream);
   if (found == streams_.end()) return;
-  for (const auto& [watch_id, watcher] : found->second.watchers) {
-    hub_.remove(watcher);
-    watchers_.erase(watcher);
+  while (!found->second.watchers.empty()) {
+    remove(found->second, found->second.watchers.begin()->first);
   }
+  if (found->second.refused) --refused_streams_;
   streams_.erase(found);
+}
+
+// Where several refusals apply, the first is the one that etcd gives.
+std::string_view WatchStreams::refusal_of(const Stream& stream, std::int64_t watch_id,
+                                          const WatchCreateRequest& request,
+                                          const mvcc::WatchSpec& spec) const {
+  if (mvcc::empty_range(spec.key, spec.range_end)) return api::kWatchEmptyRange;
+  if (watch_id != 0 && stream.watchers.contains(watch_id)) return api::kWatchDuplicateId;
+  if (request.start_revision() < 0) return api::text_of(api::Refusal::compacted).text;
+  if (stream.refused) return api::kWatchTooManyStreams;
+  if (stream.watchers.size() >= limits_.watchers_per_stream_max) return api::kWatchTooManyWatchers;
+  return {};
 }
 
 void WatchStreams::create(StreamId stream_id, WatchCreateRequest request) {
   const auto found = streams_.find(stream_id);
   if (found == streams_.end()) return;
   Stream& stream = found->second;
-  active_.push_back(stream_id);
+  ++stream.requests_taken;
+  activate(stream_id, stream);
   std::int64_t watch_id = request.watch_id();
   mvcc::WatchSpec spec = spec_of(request);
-  // Where several refusals apply, the first is the one that etcd gives.
-  if (mvcc::empty_range(spec.key, spec.range_end)) {
-    refuse_create(stream, api::kWatchEmptyRange);
-    return;
-  }
-  if (watch_id != 0 && stream.watchers.contains(watch_id)) {
-    refuse_create(stream, api::kWatchDuplicateId);
-    return;
-  }
-  if (spec.start_revision < 0) {
-    refuse_create(stream, api::text_of(api::Refusal::compacted).text);
-    return;
+  WatchResponse created;
+  created.set_created(true);
+  created.mutable_header()->set_revision(store_.current_revision());
+  if (const auto reason = refusal_of(stream, watch_id, request, spec); !reason.empty()) {
+    created.set_canceled(true);
+    created.set_cancel_reason(std::string(reason));
+    return answer(stream, kNoWatchId, std::move(created));
   }
   if (watch_id == 0) {
     while (stream.watchers.contains(stream.next_watch_id)) ++stream.next_watch_id;
     watch_id = stream.next_watch_id++;
   }
+  answer(stream, watch_id, std::move(created));
   const mvcc::WatcherId watcher = next_watcher_++;
-  WatchResponse created;
-  created.set_watch_id(watch_id);
-  created.set_created(true);
-  created.mutable_header()->set_revision(store_.current_revision());
-  stream.control.push_back(std::move(created));
   stream.watchers.emplace(watch_id, watcher);
-  watchers_.emplace(watcher, Watcher{stream_id, watch_id, {}, false});
+  watchers_.emplace(watcher, Watcher{stream_id, watch_id, now_});
+  if (spec.progress_notify) progress_due_.emplace(now_ + progress_interval_, watcher);
   hub_.add(watcher, std::move(spec));
 }
 
-void WatchStreams::refuse_create(Stream& stream, std::string_view reason) {
-  WatchResponse refused;
-  refused.set_watch_id(kNoWatchId);
-  refused.set_created(true);
-  refused.set_canceled(true);
-  refused.set_cancel_reason(std::string(reason));
-  refused.mutable_header()->set_revision(store_.current_revision());
-  stream.control.push_back(std::move(refused));
+void WatchStreams::answer(Stream& stream, std::int64_t watch_id, WatchResponse response) {
+  stream.answers.push_back({watch_id, std::move(response), nullptr});
 }
 
 void WatchStreams::cancel(StreamId stream_id, std::int64_t watch_id) {
   const auto found = streams_.find(stream_id);
-  if (found == streams_.end() || !found->second.watchers.contains(watch_id)) return;
-  remove(found->second, watch_id);
+  if (found == streams_.end()) return;
+  Stream& stream = found->second;
+  ++stream.requests_taken;
+  activate(stream_id, stream);
+  if (!stream.watchers.contains(watch_id)) return;
+  remove(stream, watch_id);
   WatchResponse canceled;
-  canceled.set_watch_id(watch_id);
   canceled.set_canceled(true);
   canceled.mutable_header()->set_revision(store_.current_revision());
-  found->second.control.push_back(std::move(canceled));
-  active_.push_back(stream_id);
+  answer(stream, watch_id, std::move(canceled));
 }
 
 void WatchStreams::remove(Stream& stream, std::int64_t watch_id) {
   const auto found = stream.watchers.find(watch_id);
   if (found == stream.watchers.end()) return;
-  if (stream.taken_by == found->second) {
-    stream.taken_by = 0;
-    stream.taken = {};
-  }
   hub_.remove(found->second);
   watchers_.erase(found->second);
   stream.watchers.erase(found);
@@ -135,185 +149,276 @@ void WatchStreams::remove(Stream& stream, std::int64_t watch_id) {
 void WatchStreams::request_progress(StreamId stream_id) {
   const auto found = streams_.find(stream_id);
   if (found == streams_.end()) return;
+  ++found->second.requests_taken;
   found->second.progress_wanted = true;
-  active_.push_back(stream_id);
+  activate(stream_id, found->second);
 }
 
-void WatchStreams::acknowledge(StreamId stream_id, int count) {
+void WatchStreams::acknowledge(StreamId stream_id) {
   const auto found = streams_.find(stream_id);
   if (found == streams_.end()) return;
-  found->second.credit += count;
-  active_.push_back(stream_id);
+  Stream& stream = found->second;
+  stream.unacknowledged = false;
+  const bool waits = !stream.answers.empty() || !stream.ready.empty() || stream.progress_wanted;
+  if (waits) activate(stream_id, stream);
 }
 
 void WatchStreams::tick(Instant now) {
-  for (auto& [id, watcher] : watchers_) {
-    const mvcc::WatchSpec* spec = hub_.spec(id);
-    if (spec == nullptr || !spec->progress_notify) continue;
-    if (watcher.last_sent == Instant{} || watcher.sent_since_tick) {
-      watcher.last_sent = now;
-      watcher.sent_since_tick = false;
+  const bool first = now_ == Instant{};
+  now_ = now;
+  while (!progress_due_.empty() && progress_due_.begin()->first <= now) {
+    const mvcc::WatcherId id = progress_due_.begin()->second;
+    progress_due_.erase(progress_due_.begin());
+    const auto watcher = watchers_.find(id);
+    if (watcher == watchers_.end()) continue;
+    Instant& last_sent = watcher->second.last_sent;
+    if (first) last_sent = now;
+    if (last_sent + progress_interval_ > now) {
+      progress_due_.emplace(last_sent + progress_interval_, id);
+    } else if (send_progress(id, watcher->second)) {
+      last_sent = now;
+      progress_due_.emplace(now + progress_interval_, id);
+    } else {
+      progress_due_.emplace(now + kProgressRetry, id);
     }
-    if (now - watcher.last_sent < progress_interval_) continue;
-    const auto revision = hub_.progress_revision(id);
-    const auto stream = streams_.find(watcher.stream);
-    if (!revision || stream == streams_.end()) continue;
-    // What was taken is not yet sent, and what a stopped reader does not read must not pile up.
-    if (stream->second.credit <= 0 || stream->second.taken_by == id) continue;
-    WatchResponse progress;
-    progress.set_watch_id(watcher.watch_id);
-    progress.mutable_header()->set_revision(*revision);
-    stream->second.control.push_back(std::move(progress));
-    active_.push_back(watcher.stream);
-    watcher.last_sent = now;
   }
 }
 
-bool WatchStreams::all_caught_up(const Stream& stream) const {
-  if (stream.taken_by != 0) return false;
-  return std::all_of(stream.watchers.begin(), stream.watchers.end(), [this](const auto& entry) {
-    const bool ended = hub_.spec(entry.second) == nullptr;  // its revision was compacted
-    return ended || hub_.progress_revision(entry.second).has_value();
-  });
+// What a stopped reader does not read must not pile up.
+bool WatchStreams::send_progress(mvcc::WatcherId id, const Watcher& watcher) {
+  const auto revision = hub_.progress_revision(id);
+  const auto stream = streams_.find(watcher.stream);
+  if (!revision || stream == streams_.end() || stream->second.unacknowledged) return false;
+  WatchResponse progress;
+  progress.mutable_header()->set_revision(*revision);
+  answer(stream->second, watcher.watch_id, std::move(progress));
+  activate(watcher.stream, stream->second);
+  return true;
+}
+
+std::uint64_t WatchStreams::round_bytes() const {
+  const std::uint64_t share =
+      limits_.bytes_of_all_rounds / std::max<std::size_t>(1, streams_.size());
+  return std::clamp(share, std::min(limits_.round_bytes_min, limits_.round_bytes),
+                    limits_.round_bytes);
 }
 
 void WatchStreams::collect(const HeaderBase& header, std::vector<WatchDelivery>& out) {
+  header_ = header;
   for (const mvcc::WatcherId id : hub_.take_ready()) {
     const auto watcher = watchers_.find(id);
     if (watcher == watchers_.end()) continue;
-    streams_[watcher->second.stream].ready.push_back(id);
-    active_.push_back(watcher->second.stream);
+    Stream& stream = streams_.at(watcher->second.stream);
+    stream.ready.push_back(id);
+    activate(watcher->second.stream, stream);
   }
-  // A stream may stand in the list more than once; after the first time it has nothing left to
-  // send.
-  std::deque<StreamId> active = std::exchange(active_, {});
-  for (spent_bytes_ = 0; !active.empty() && spent_bytes_ < kBytesPerCollect; active.pop_front()) {
-    const StreamId id = active.front();
+  // Those whose turn does not come are the first next time; those who yield come after them.
+  const std::size_t first = out.size();
+  std::size_t turns = active_.size();
+  for (spent_bytes_ = 0; turns > 0 && spent_bytes_ < kBytesPerCollect; --turns) {
+    const StreamId id = active_.front();
+    active_.pop_front();
     const auto found = streams_.find(id);
-    if (found != streams_.end()) collect_stream(id, found->second, header, out);
+    if (found != streams_.end()) collect_stream(id, found->second, out);
   }
-  // Those whose turn did not come are the first next time.
-  active_.insert(active_.begin(), active.begin(), active.end());
+  constexpr std::size_t kMany = 8;
+  if (out.size() - first < kMany) return;
+  for (std::size_t i = first; i < out.size(); ++i) out[i].batch.one_of_many = true;
 }
 
-void WatchStreams::collect_stream(StreamId id, Stream& stream, const HeaderBase& header,
-                                  std::vector<WatchDelivery>& out) {
-  while (stream.credit > 0 && !stream.control.empty()) {
-    WatchResponse response = std::move(stream.control.front());
-    stream.control.pop_front();
-    send(id, stream, header, std::move(response), out);
-  }
-  while (stream.credit > 0 && (stream.taken_by != 0 || !stream.ready.empty())) {
-    if (spent_bytes_ >= kBytesPerCollect) {
-      active_.push_back(id);
-      return;
+bool WatchStreams::is_full(const Round& round) const {
+  return round.delivery.batch.messages.size() >= limits_.round_responses ||
+         round.bytes >= round.bytes_max;
+}
+
+void WatchStreams::collect_stream(StreamId id, Stream& stream, std::vector<WatchDelivery>& out) {
+  stream.active = false;
+  Round round{stream, {id, {}}, round_bytes()};
+  if (!stream.unacknowledged) {
+    while (!is_full(round) && !stream.answers.empty()) {
+      Answer answer = std::move(stream.answers.front());
+      stream.answers.pop_front();
+      if (answer.body) {
+        send(round, {answer.watch_id, std::move(answer.body)});
+      } else {
+        const std::int64_t revision = answer.response.header().revision();
+        send(round, encode(answer.watch_id, answer.response, revision));
+      }
     }
-    if (stream.taken_by == 0) take(stream);
-    if (stream.taken_by != 0) send_taken(id, stream, header, out);
+    while (!is_full(round) && !stream.ready.empty() && spent_bytes_ < kBytesPerCollect) {
+      take(round);
+    }
+    // Whoever is behind is in `ready`; one that waits for a revision to come is not behind.
+    if (stream.progress_wanted && stream.ready.empty() && !is_full(round)) {
+      stream.progress_wanted = false;
+      WatchResponse progress;
+      send(round, encode(kNoWatchId, progress, store_.current_revision()));
+    }
   }
-  if (stream.progress_wanted && stream.credit > 0 && all_caught_up(stream)) {
-    stream.progress_wanted = false;
-    WatchResponse progress;
-    progress.set_watch_id(kNoWatchId);
-    progress.mutable_header()->set_revision(store_.current_revision());
-    send(id, stream, header, std::move(progress), out);
+  if (stream.answers.size() < kAnswersMax) {
+    round.delivery.batch.requests_taken = std::exchange(stream.requests_taken, 0);
   }
+  if (!round.delivery.batch.messages.empty()) {
+    stream.unacknowledged = true;
+  } else if (!stream.unacknowledged && !stream.ready.empty()) {
+    activate(id, stream);
+  }
+  if (round.delivery.batch.messages.empty() && round.delivery.batch.requests_taken == 0) return;
+  out.push_back(std::move(round.delivery));
 }
 
-void WatchStreams::take(Stream& stream) {
-  const mvcc::WatcherId watcher = stream.ready.front();
+void WatchStreams::send(Round& round, api::WatchMessage message) {
+  round.bytes += message.body->size();
+  round.delivery.batch.messages.push_back(std::move(message));
+}
+
+// Takes what waits for the next watcher and sends of it as much as the round has room for.
+void WatchStreams::take(Round& round) {
+  Stream& stream = round.stream;
+  const mvcc::WatcherId id = stream.ready.front();
   stream.ready.pop_front();
-  if (!watchers_.contains(watcher)) return;  // cancelled since it was announced
-  stream.taken = hub_.take(watcher, kRevisionsPerTake);
-  stream.taken_by = watcher;
-  stream.next_piece = 0;
-  spent_bytes_ += stream.taken.caught_up_from_store ? kCostOfCatchUp : kCostOfTake;
+  const auto watcher = watchers_.find(id);
+  if (watcher == watchers_.end()) return;  // cancelled since it was announced
+  const std::uint64_t bytes_before = round.bytes;
+  mvcc::WatchDelivery taken = hub_.take(id, kRevisionsPerTake, round.bytes_max - round.bytes);
+  spent_bytes_ += taken.caught_up_from_store ? kCostOfCatchUp : kCostOfTake;
+  const std::int64_t watch_id = watcher->second.watch_id;
+  if (taken.compact_revision != 0) {
+    WatchResponse canceled;
+    canceled.set_canceled(true);
+    canceled.set_compact_revision(taken.compact_revision);
+    send(round, encode(watch_id, canceled, 0));
+    // As with etcd its id stays taken until the client, too, cancels it, which is confirmed.
+    return;
+  }
+  bool more = taken.more;
+  if (!taken.pieces.empty()) {
+    watcher->second.last_sent = now_;
+    const mvcc::WatchSpec* spec = hub_.spec(id);
+    const std::size_t sent = send_pieces(round, watch_id, *spec, taken);
+    if (!watchers_.contains(id)) return;
+    if (sent < taken.pieces.size()) {
+      hub_.give_back(id, taken.pieces[sent].events->revision);
+      more = true;
+    }
+  }
+  spent_bytes_ += round.bytes - bytes_before;
+  if (more) stream.ready.push_back(id);
 }
 
-// Sends of what was taken as much as the window and this collect() allow.
-void WatchStreams::send_taken(StreamId id, Stream& stream, const HeaderBase& header,
-                              std::vector<WatchDelivery>& out) {
-  const mvcc::WatchDelivery& taken = stream.taken;
-  Watcher& watcher = watchers_.at(stream.taken_by);
-  const std::int64_t watch_id = watcher.watch_id;
-  const mvcc::WatchSpec* spec = hub_.spec(stream.taken_by);
-  const bool fragment = spec != nullptr && spec->fragment;
-  const std::uint64_t bytes_max = fragment ? UINT64_MAX : response_bytes_max_;
-  while (stream.next_piece < taken.pieces.size()) {
-    if (stream.credit <= 0 || spent_bytes_ >= kBytesPerCollect) return;
+const WatchStreams::Encoded* WatchStreams::find_encoded(const mvcc::WatchSpec& spec,
+                                                        const mvcc::WatchDelivery& taken) const {
+  const std::int64_t first = taken.pieces.front().events->revision;
+  const std::int64_t last = taken.pieces.back().events->revision;
+  const std::int64_t revision = header_revision(taken, taken.pieces.back());
+  for (const Encoded& encoded : encoded_) {
+    if (encoded.body && encoded.first_revision == first && encoded.last_revision == last &&
+        encoded.header_revision == revision && encoded.header == header_ &&
+        wants_the_same(encoded.spec, spec)) {
+      return &encoded;
+    }
+  }
+  return nullptr;
+}
+
+// Returns how many of the pieces have been sent. A watcher that cannot be sent one is removed.
+std::size_t WatchStreams::send_pieces(Round& round, std::int64_t watch_id,
+                                      const mvcc::WatchSpec& spec,
+                                      const mvcc::WatchDelivery& taken) {
+  if (const Encoded* same = spec.fragment ? nullptr : find_encoded(spec, taken)) {
+    send(round, {watch_id, same->body});
+    return taken.pieces.size();
+  }
+  std::size_t sent = 0;
+  while (sent < taken.pieces.size() && !is_full(round)) {
+    mvcc::EncodedEvents events;
+    const std::size_t end = gather(taken, sent, spec, round.bytes_max, events);
     WatchResponse response;
-    std::uint64_t bytes = 0;
-    do {
-      const mvcc::WatchPiece& piece = taken.pieces[stream.next_piece++];
-      response.mutable_header()->set_revision(taken.caught_up_from_store ? taken.store_revision
-                                                                         : piece.events->revision);
-      bytes += mvcc::append_events(piece, *spec, store_, response, bytes_max);
-    } while (taken.caught_up_from_store && stream.next_piece < taken.pieces.size() &&
-             bytes < std::min(kCatchUpResponseBytes, bytes_max));
-    spent_bytes_ += bytes;
-    watcher.sent_since_tick = true;
-    response.set_watch_id(watch_id);
-    if (bytes > bytes_max) {
-      response.clear_events();
+    if (end == sent) {
       response.set_canceled(true);
       response.set_cancel_reason(std::string(kResponseTooLarge));
-      send(id, stream, header, std::move(response), out);
-      return remove(stream, watch_id);
+      send(round, encode(watch_id, response, header_revision(taken, taken.pieces[sent])));
+      remove(round.stream, watch_id);
+      return sent;
     }
-    send_events(id, stream, header, std::move(response), fragment, out);
+    const std::int64_t revision = header_revision(taken, taken.pieces[end - 1]);
+    if (spec.fragment && events.bytes.size() > limits_.fragment_bytes) {
+      send_fragments(round, watch_id, revision, events);
+    } else {
+      const api::WatchMessage message = encode(watch_id, response, revision, events.bytes);
+      const bool complete = sent == 0 && end == taken.pieces.size();
+      if (complete && !spec.fragment) keep_encoded(spec, taken, message.body);
+      send(round, message);
+    }
+    sent = end;
   }
-  if (taken.compact_revision != 0) {
-    WatchResponse response;
-    response.set_watch_id(watch_id);
-    response.set_canceled(true);
-    response.set_compact_revision(taken.compact_revision);
-    send(id, stream, header, std::move(response), out);
-    // As with etcd its id stays taken until the client, too, cancels it, which is confirmed.
+  return sent;
+}
+
+// Of the pieces from `begin` on, those that may travel in one response, at least one unless that
+// one is too large; returns where the next response begins.
+std::size_t WatchStreams::gather(const mvcc::WatchDelivery& taken, std::size_t begin,
+                                 const mvcc::WatchSpec& spec, std::uint64_t bytes_wanted,
+                                 mvcc::EncodedEvents& events) const {
+  const std::uint64_t bytes_max = spec.fragment ? UINT64_MAX : limits_.response_bytes_max;
+  std::size_t at = begin;
+  for (; at < taken.pieces.size(); ++at) {
+    const mvcc::SharedEncoding next =
+        mvcc::encode_events(taken.pieces[at], spec, store_, bytes_max);
+    const std::uint64_t bytes = events.bytes.size() + next->bytes.size();
+    if (next->bytes.size() > bytes_max) break;
+    if (at > begin && bytes > std::min(bytes_wanted, bytes_max)) break;
+    const std::size_t offset = events.bytes.size();
+    events.bytes += next->bytes;
+    for (const std::size_t end : next->ends) events.ends.push_back(offset + end);
   }
-  if (taken.more) stream.ready.push_back(stream.taken_by);
-  stream.taken_by = 0;
-  stream.taken = {};
+  return at;
+}
+
+void WatchStreams::keep_encoded(const mvcc::WatchSpec& spec, const mvcc::WatchDelivery& taken,
+                                std::shared_ptr<const std::string> body) {
+  encoded_[next_encoded_] = {spec,
+                             header_,
+                             header_revision(taken, taken.pieces.back()),
+                             taken.pieces.front().events->revision,
+                             taken.pieces.back().events->revision,
+                             std::move(body)};
+  next_encoded_ = (next_encoded_ + 1) % encoded_.size();
 }
 
 // A response that is too large for some readers leaves in parts, if the watcher asked for that; all
 // but the last are marked.
-void WatchStreams::send_events(StreamId id, Stream& stream, const HeaderBase& header,
-                               WatchResponse response, bool fragment,
-                               std::vector<WatchDelivery>& out) {
-  if (!fragment || response.ByteSizeLong() <= fragment_bytes_) {
-    send(id, stream, header, std::move(response), out);
-    return;
-  }
-  WatchResponse part;
-  std::uint64_t part_bytes = 0;
-  for (mvccpb::Event& event : *response.mutable_events()) {
-    const std::uint64_t event_bytes = event.ByteSizeLong();
-    if (part_bytes > 0 && part_bytes + event_bytes > fragment_bytes_) {
-      part.set_watch_id(response.watch_id());
-      part.mutable_header()->set_revision(response.header().revision());
-      part.set_fragment(true);
-      send(id, stream, header, std::exchange(part, {}), out);
-      part_bytes = 0;
+void WatchStreams::send_fragments(Round& round, std::int64_t watch_id, std::int64_t revision,
+                                  const mvcc::EncodedEvents& events) {
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < events.ends.size(); ++i) {
+    const bool last = i + 1 == events.ends.size();
+    if (!last && events.ends[i + 1] - begin <= limits_.fragment_bytes) continue;
+    WatchResponse response;
+    response.set_fragment(!last);
+    const auto part = std::string_view(events.bytes).substr(begin, events.ends[i] - begin);
+    api::WatchMessage message = encode(watch_id, response, revision, part);
+    if (is_full(round)) {
+      round.stream.answers.push_back({watch_id, {}, std::move(message.body)});
+    } else {
+      send(round, std::move(message));
     }
-    part.add_events()->Swap(&event);
-    part_bytes += event_bytes;
+    begin = events.ends[i];
   }
-  part.set_watch_id(response.watch_id());
-  part.mutable_header()->set_revision(response.header().revision());
-  send(id, stream, header, std::move(part), out);
 }
 
-void WatchStreams::send(StreamId id, Stream& stream, const HeaderBase& header,
-                        WatchResponse response, std::vector<WatchDelivery>& out) {
-  response.mutable_header()->set_cluster_id(header.cluster_id);
-  response.mutable_header()->set_member_id(header.member_id);
-  response.mutable_header()->set_raft_term(header.raft_term);
-  if (stream.credit <= 0) {
-    stream.control.push_back(std::move(response));
-    return;
-  }
-  --stream.credit;
-  out.push_back({id, std::make_shared<const WatchResponse>(std::move(response))});
+api::WatchMessage WatchStreams::encode(std::int64_t watch_id, WatchResponse& response,
+                                       std::int64_t revision, std::string_view events) const {
+  etcdserverpb::ResponseHeader& header = *response.mutable_header();
+  header.set_cluster_id(header_.cluster_id);
+  header.set_member_id(header_.member_id);
+  header.set_raft_term(header_.raft_term);
+  header.set_revision(revision);
+  auto body = std::make_shared<std::string>();
+  body->reserve(response.ByteSizeLong() + events.size());
+  response.AppendToString(body.get());
+  body->append(events);
+  return {watch_id, std::move(body)};
 }
 
 }  // namespace conclave::replica

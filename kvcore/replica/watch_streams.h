@@ -1,15 +1,18 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
-#include "conclave/api/rpc.pb.h"
+#include "conclave/api/watch_message.h"
 #include "conclave/base/clock.h"
 #include "conclave/mvcc/watch_hub.h"
 
@@ -19,7 +22,7 @@ using StreamId = std::uint64_t;
 
 struct WatchDelivery {
   StreamId stream;
-  std::shared_ptr<const etcdserverpb::WatchResponse> response;
+  api::WatchBatch batch;
 };
 
 // What stands in every response's header besides the revision.
@@ -27,43 +30,65 @@ struct HeaderBase {
   std::uint64_t cluster_id = 0;
   std::uint64_t member_id = 0;
   std::uint64_t raft_term = 0;
+
+  friend bool operator==(const HeaderBase&, const HeaderBase&) = default;
+};
+
+struct WatchLimits {
+  std::size_t streams_max = 100'000;
+  std::size_t watchers_per_stream_max = 100'000;
+  // What a stream is given before its reader must have taken it: so many responses, or a little
+  // more than so many bytes. With many streams the bytes of one become fewer, so that those of all
+  // stay within a bound.
+  std::size_t round_responses = 1000;
+  std::uint64_t round_bytes = 1 << 20;
+  std::uint64_t round_bytes_min = 64 << 10;
+  std::uint64_t bytes_of_all_rounds = 256 << 20;
+  // A response beyond this is cut for those who ask for fragments.
+  std::uint64_t fragment_bytes = 1572864;
+  // A protobuf message of 2 GiB cannot be encoded. A watcher whose next revision makes a response
+  // beyond this is cancelled, unless it asked for fragments.
+  std::uint64_t response_bytes_max = (std::uint64_t{2} << 30) - (1 << 20);
 };
 
 // The watch streams of this member: which watchers each has under which id, what each may be sent
 // now, and the responses as the wire wants them. mvcc::WatchHub decides what a watcher gets; this
 // decides when.
 //
-// A stream has a window of responses that its reader has not acknowledged. While it is used up
-// nothing is taken from the hub for the stream's watchers, which then catch up from the store: a
-// reader that stopped costs a bounded amount of memory. One collect() hands out a bounded number of
-// bytes, over all streams: however many catch up at once, writes come in between.
+// A stream is given one round at a time: responses to whichever of its watchers have something,
+// each with all that waits for the watcher. The next round begins when acknowledge() says that the
+// last one is written. Meanwhile nothing is taken from the hub, whose watchers fall back to the
+// store: a reader that stopped costs a bounded amount of memory, and one that is slow gets fewer
+// and larger responses. One collect() hands out a bounded number of bytes, over all streams:
+// however many catch up at once, writes come in between.
+//
+// Requests beyond the limits are answered like other refused creations: created and cancelled, with
+// the reason.
 //
 // Not thread-safe; the replica's thread. Unknown stream ids are ignored: a stream's last calls may
 // cross its closing.
 class WatchStreams {
  public:
-  // A protobuf message of 2 GiB cannot be encoded. A watcher whose next revision makes a response
-  // beyond `response_bytes_max` is cancelled, unless it asked for fragments.
-  static constexpr std::uint64_t kResponseBytesMax = (std::uint64_t{2} << 30) - (1 << 20);
-
-  WatchStreams(const mvcc::Store& store, int window, std::uint64_t fragment_bytes,
-               std::uint64_t response_bytes_max = kResponseBytesMax);
+  WatchStreams(const mvcc::Store& store, WatchLimits limits);
 
   // How long a watcher that asked for signs of progress goes without one; ten minutes unless set.
   void set_progress_interval(Duration interval) { progress_interval_ = interval; }
 
   void open(StreamId stream);
   void close(StreamId stream);
+  // Each of these three is reported once as WatchBatch::requests_taken.
   void create(StreamId stream, etcdserverpb::WatchCreateRequest request);
   void cancel(StreamId stream, std::int64_t watch_id);
   void request_progress(StreamId stream);
-  void acknowledge(StreamId stream, int count);
+  // The messages of all deliveries so far are written.
+  void acknowledge(StreamId stream);
 
   void notify(const mvcc::SharedEvents& events) { hub_.notify(events); }
   // Periodic progress notifications, for those who asked and had no event for the interval.
   void tick(Instant now);
 
-  // What may go out now, in order; has_more() afterwards tells whether that was all.
+  // What may go out now, in order, one delivery a stream; has_more() afterwards tells whether that
+  // was all.
   void collect(const HeaderBase& header, std::vector<WatchDelivery>& out);
 
   // A stream yielded and wants collect() to be called again, soon.
@@ -75,48 +100,86 @@ class WatchStreams {
   struct Watcher {
     StreamId stream = 0;
     std::int64_t watch_id = 0;
-    Instant last_sent{};  // zero until the first tick
-    bool sent_since_tick = false;
+    Instant last_sent{};  // by the last tick; zero before the first
+  };
+  // Not sent yet. Its header is completed when it is, unless it is encoded already.
+  struct Answer {
+    std::int64_t watch_id;
+    etcdserverpb::WatchResponse response;
+    std::shared_ptr<const std::string> body;
   };
   struct Stream {
-    int credit = 0;
+    bool refused = false;  // one too many
+    bool active = false;   // in active_
+    bool unacknowledged = false;
+    int requests_taken = 0;  // not reported yet
     std::int64_t next_watch_id = 0;
     std::map<std::int64_t, mvcc::WatcherId> watchers;  // by watch id
-    // Created, cancelled, progress, and fragments beyond the window: in order, before all else.
-    std::deque<etcdserverpb::WatchResponse> control;
-    std::deque<mvcc::WatcherId> ready;
-    // What was taken for a watcher and not yet sent in full.
-    mvcc::WatcherId taken_by = 0;  // 0: nothing
-    mvcc::WatchDelivery taken;
-    std::size_t next_piece = 0;
+    // Created, cancelled, progress, and fragments beyond the round: in order, before all else.
+    std::deque<Answer> answers;
+    std::deque<mvcc::WatcherId> ready;  // every watcher that is behind, also some cancelled ones
     bool progress_wanted = false;
   };
+  // A stream's round while it is put together.
+  struct Round {
+    Stream& stream;
+    WatchDelivery delivery;
+    std::uint64_t bytes_max;
+    std::uint64_t bytes = 0;
+  };
+  // What a delivery of the hub was encoded to. Watchers that ask for the same and are equally far
+  // share it.
+  struct Encoded {
+    mvcc::WatchSpec spec;
+    HeaderBase header;
+    std::int64_t header_revision = 0;
+    std::int64_t first_revision = 0;
+    std::int64_t last_revision = 0;
+    std::shared_ptr<const std::string> body;
+  };
 
-  void refuse_create(Stream& stream, std::string_view reason);
+  void activate(StreamId id, Stream& stream);
+  std::string_view refusal_of(const Stream& stream, std::int64_t watch_id,
+                              const etcdserverpb::WatchCreateRequest& request,
+                              const mvcc::WatchSpec& spec) const;
+  void answer(Stream& stream, std::int64_t watch_id, etcdserverpb::WatchResponse response);
   void remove(Stream& stream, std::int64_t watch_id);
-  bool all_caught_up(const Stream& stream) const;
-  void collect_stream(StreamId id, Stream& stream, const HeaderBase& header,
-                      std::vector<WatchDelivery>& out);
-  void take(Stream& stream);
-  void send_taken(StreamId id, Stream& stream, const HeaderBase& header,
-                  std::vector<WatchDelivery>& out);
-  void send(StreamId id, Stream& stream, const HeaderBase& header,
-            etcdserverpb::WatchResponse response, std::vector<WatchDelivery>& out);
-  void send_events(StreamId id, Stream& stream, const HeaderBase& header,
-                   etcdserverpb::WatchResponse response, bool fragment,
-                   std::vector<WatchDelivery>& out);
+  bool send_progress(mvcc::WatcherId id, const Watcher& watcher);
+  std::uint64_t round_bytes() const;
+
+  void collect_stream(StreamId id, Stream& stream, std::vector<WatchDelivery>& out);
+  bool is_full(const Round& round) const;
+  void send(Round& round, api::WatchMessage message);
+  void take(Round& round);
+  std::size_t send_pieces(Round& round, std::int64_t watch_id, const mvcc::WatchSpec& spec,
+                          const mvcc::WatchDelivery& taken);
+  std::size_t gather(const mvcc::WatchDelivery& taken, std::size_t begin,
+                     const mvcc::WatchSpec& spec, std::uint64_t bytes_wanted,
+                     mvcc::EncodedEvents& events) const;
+  void send_fragments(Round& round, std::int64_t watch_id, std::int64_t revision,
+                      const mvcc::EncodedEvents& events);
+  const Encoded* find_encoded(const mvcc::WatchSpec& spec, const mvcc::WatchDelivery& taken) const;
+  void keep_encoded(const mvcc::WatchSpec& spec, const mvcc::WatchDelivery& taken,
+                    std::shared_ptr<const std::string> body);
+  api::WatchMessage encode(std::int64_t watch_id, etcdserverpb::WatchResponse& response,
+                           std::int64_t revision, std::string_view events = {}) const;
 
   const mvcc::Store& store_;
-  const int window_;
-  const std::uint64_t fragment_bytes_;
-  const std::uint64_t response_bytes_max_;
+  const WatchLimits limits_;
   Duration progress_interval_ = std::chrono::minutes(10);
   mvcc::WatchHub hub_;
   mvcc::WatcherId next_watcher_ = 1;
   std::unordered_map<StreamId, Stream> streams_;
+  std::size_t refused_streams_ = 0;
   std::unordered_map<mvcc::WatcherId, Watcher> watchers_;
+  // When to look at those who want periodic progress.
+  std::set<std::pair<Instant, mvcc::WatcherId>> progress_due_;
+  Instant now_{};                  // of the last tick
   std::deque<StreamId> active_;    // may have something to send
+  HeaderBase header_;              // of this collect()
   std::uint64_t spent_bytes_ = 0;  // of this collect()
+  std::array<Encoded, 8> encoded_;
+  std::size_t next_encoded_ = 0;
 };
 
 }  // namespace conclave::replica

@@ -38,9 +38,8 @@ class CoreThread::Stream final : public WatchStream {
   void request_progress() override {
     core_.post([&core = core_, id = id_] { core.replica_->watches().request_progress(id); });
   }
-  void acknowledge(int count) override {
-    core_.post(
-        [&core = core_, id = id_, count] { core.replica_->watches().acknowledge(id, count); });
+  void acknowledge() override {
+    core_.post([&core = core_, id = id_] { core.replica_->watches().acknowledge(id); });
   }
 
  private:
@@ -303,7 +302,7 @@ void CoreThread::carry_out(replica::Output output) {
   }
   for (replica::WatchDelivery& delivery : output.deliveries) {
     const auto sink = sinks_.find(delivery.stream);
-    if (sink != sinks_.end()) sink->second->deliver(std::move(delivery.response));
+    if (sink != sinks_.end()) sink->second->deliver(std::move(delivery.batch));
   }
 }
 

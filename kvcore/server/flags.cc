@@ -36,6 +36,8 @@ constexpr Flag kMemberFlags[] = {
     {"max-concurrent-streams", "N", "4294967295", "most calls in flight on one connection"},
     {"watch-progress-notify-interval", "TIME", "10m",
      "time without a change after which a watch that asks for it is told how far it is"},
+    {"max-watch-streams", "N", "100000", "most watch streams, of all connections"},
+    {"max-watchers-per-stream", "N", "100000", "most watchers on one of them"},
     {"auto-compaction-mode", "MODE", "periodic",
      "how old revisions are dropped: periodic (by age) or revision (by count)"},
     {"auto-compaction-retention", "HISTORY", "5m",
@@ -254,6 +256,8 @@ void read_member(Values& values, Config& config) {
   if (node.quota_bytes == 0) node.quota_bytes = NodeOptions().quota_bytes;
   node.max_request_bytes = config.front.max_request_bytes;
   node.max_txn_operations = values.number("max-txn-ops", 1, 1'000'000);
+  node.max_watch_streams = values.number("max-watch-streams", 1, 100'000'000);
+  node.max_watchers_per_stream = values.number("max-watchers-per-stream", 1, 100'000'000);
   const auto progress = parse_duration(values.text("watch-progress-notify-interval"));
   if (progress && *progress >= std::chrono::milliseconds(100)) {
     node.watch_progress_interval = std::chrono::duration_cast<std::chrono::milliseconds>(*progress);

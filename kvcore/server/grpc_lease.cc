@@ -4,6 +4,7 @@
 #include "conclave/api/rpc.pb.h"
 #include "conclave/server/grpc_services.h"
 #include "conclave/server/stream_output.h"
+#include "conclave/server/stream_pacer.h"
 
 namespace conclave::server {
 namespace {
@@ -19,7 +20,8 @@ using Reactor = StreamReactor<Request, pb::LeaseKeepAliveResponse>;
 class KeepAliveState final : public EndableStream,
                              public std::enable_shared_from_this<KeepAliveState> {
  public:
-  explicit KeepAliveState(Reactor* reactor) : output_(reactor) {}
+  KeepAliveState(Reactor* reactor, std::shared_ptr<StreamPacer> pacer)
+      : pacer_(std::move(pacer)), output_(reactor) {}
 
   // Hands the request to the handler; true if the next one may be read.
   bool carry_out(RequestHandler& handler, const pb::LeaseKeepAliveRequest& request) {
@@ -80,6 +82,7 @@ class KeepAliveState final : public EndableStream,
 
   void answered(Renewal& renewal, std::optional<api::Refusal> refusal) {
     std::optional<grpc::Status> last;
+    bool begin_sending = false;
     {
       const std::lock_guard lock(mutex_);
       renewal.answered = true;
@@ -98,12 +101,19 @@ class KeepAliveState final : public EndableStream,
         }
       }
       if (ending_ && in_flight_.empty()) last = status_;
+      begin_sending = !last && !std::exchange(sending_soon_, true);
     }
-    if (last) {
-      output_.end(*last);
-    } else {
-      output_.pump();
+    if (last) output_.end(*last);
+    // Replies to thousands of streams come at once, on a thread that others wait for.
+    if (begin_sending) pacer_->hand_over([self = shared_from_this()] { self->send(); });
+  }
+
+  void send() {
+    {
+      const std::lock_guard lock(mutex_);
+      sending_soon_ = false;
     }
+    output_.pump();
   }
 
   void end_after_replies(const grpc::Status& status) {
@@ -117,21 +127,24 @@ class KeepAliveState final : public EndableStream,
     output_.end(status);
   }
 
+  const std::shared_ptr<StreamPacer> pacer_;
   StreamOutput<Request, pb::LeaseKeepAliveResponse> output_;
   std::mutex mutex_;
   std::deque<std::shared_ptr<Renewal>> in_flight_;  // in order of request
   bool ending_ = false;                             // takes no further request
   grpc::Status status_;                             // what the stream will end with
   bool read_held_ = false;
+  bool sending_soon_ = false;
 };
 
 class KeepAliveCall final : public Reactor {
  public:
-  KeepAliveCall(std::unique_ptr<Call> call, RequestHandler& handler, OpenCalls& calls)
+  KeepAliveCall(std::unique_ptr<Call> call, RequestHandler& handler, OpenCalls& calls,
+                std::shared_ptr<StreamPacer> pacer)
       : Reactor(std::move(call)),
         handler_(handler),
         calls_(calls),
-        state_(std::make_shared<KeepAliveState>(this)) {
+        state_(std::make_shared<KeepAliveState>(this, std::move(pacer))) {
     id_ = calls_.add(state_);
     StartRead(&request_);
   }
@@ -173,9 +186,16 @@ class LeaseService final : public HandledService {
     serve("LeaseTimeToLive", &RequestHandler::lease_time_to_live);
     serve("LeaseLeases", &RequestHandler::lease_leases);
     serve_stream<Request, pb::LeaseKeepAliveResponse>("LeaseKeepAlive", [this](auto call) {
-      new KeepAliveCall(std::move(call), this->handler(), this->calls());
+      new KeepAliveCall(std::move(call), this->handler(), this->calls(), pacer_);
     });
   }
+
+  ~LeaseService() override { pacer_->stop(); }
+  LeaseService(const LeaseService&) = delete;
+  LeaseService& operator=(const LeaseService&) = delete;
+
+ private:
+  const std::shared_ptr<StreamPacer> pacer_ = std::make_shared<StreamPacer>();
 };
 
 }  // namespace

@@ -53,9 +53,9 @@ class StreamReactor {
     begin();
     call_->stream.Read(request, static_cast<Completion*>(&read_));
   }
-  void StartWrite(const Response* response) {
+  void StartWrite(const Response* response, const grpc::WriteOptions& options = {}) {
     begin();
-    call_->stream.Write(*response, static_cast<Completion*>(&write_));
+    call_->stream.Write(*response, options, static_cast<Completion*>(&write_));
   }
   void Finish(const grpc::Status& status) {
     begin();

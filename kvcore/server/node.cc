@@ -77,6 +77,8 @@ replica::Options replica_options(const NodeOptions& options, const Identity& ide
   result.election_ticks = static_cast<int>(options.election_timeout / options.heartbeat_interval);
   result.request_timeout = std::chrono::seconds(5) + 2 * options.election_timeout;
   result.max_txn_operations = options.max_txn_operations;
+  result.max_watch_streams = options.max_watch_streams;
+  result.max_watchers_per_stream = options.max_watchers_per_stream;
   result.max_request_bytes = options.max_request_bytes;
   result.quota_bytes = options.quota_bytes;
   result.retention.age = options.history_retention;

@@ -24,6 +24,8 @@ struct NodeOptions {
   std::uint64_t quota_bytes = std::uint64_t{2} << 30;
   std::uint64_t max_request_bytes = 1572864;
   std::uint64_t max_txn_operations = 128;
+  std::size_t max_watch_streams = 100000;
+  std::size_t max_watchers_per_stream = 100000;
   // Automatic compaction: history that is older goes. Zero: none.
   std::chrono::seconds history_retention{300};
   std::int64_t history_revisions = 0;  // or all but the last so many; zero: not by count

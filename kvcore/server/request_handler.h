@@ -9,6 +9,7 @@
 
 #include "conclave/api/errors.h"
 #include "conclave/api/rpc.pb.h"
+#include "conclave/api/watch_message.h"
 
 namespace conclave::server {
 
@@ -17,9 +18,11 @@ class WatchSink {
  public:
   virtual ~WatchSink() = default;
 
-  // On the core thread: must not block and must not call back into the stream. Responses are shared
-  // by all the streams that get them; the order of the calls is the order on the wire.
-  virtual void deliver(std::shared_ptr<const etcdserverpb::WatchResponse> response) = 0;
+  // On the core thread: must not block and must not call back into the stream. The order of the
+  // calls is the order on the wire. After a batch with messages there is none with others before
+  // WatchStream::acknowledge(): a client that does not read gets fewer and larger responses, or
+  // falls back to catching up from the store, instead of filling memory.
+  virtual void deliver(api::WatchBatch batch) = 0;
 
   // The stream is over from the server's side (shutdown, lost leadership of a stream that asked for
   // one); nothing is delivered after it.
@@ -33,14 +36,15 @@ class WatchStream {
  public:
   virtual ~WatchStream() = default;
 
+  // Each of these three is reported through WatchBatch::requests_taken; whoever calls waits for
+  // that with the next when some are on their way, so that a client that asks and asks fills no
+  // memory.
   virtual void create(etcdserverpb::WatchCreateRequest request) = 0;
   virtual void cancel(std::int64_t watch_id) = 0;
   virtual void request_progress() = 0;
 
-  // Flow control: the core delivers at most kWindow responses that have not been acknowledged; a
-  // client that does not read falls back to catching up from the store instead of filling memory.
-  static constexpr int kWindow = 64;
-  virtual void acknowledge(int count) = 0;
+  // Everything that was delivered is written.
+  virtual void acknowledge() = 0;
 };
 
 // The seam between a decoded request and whatever carried it. gRPC stands in front of it, the node

@@ -13,13 +13,20 @@
 
 namespace conclave::server {
 
+// What waits in a StreamOutput, as gRPC is given it; overloads make one in `room`, which lives
+// until it is written.
+template <class Response>
+const Response* to_response(const std::shared_ptr<const Response>& queued, Response& /*room*/) {
+  return queued.get();
+}
+
 // The sending half of a bidirectional stream: a queue in front of gRPC, which takes one write at a
 // time, and the rule by which the stream ends exactly once.
 //
 // Any thread. No lock is held while gRPC is called: the thread that sets `writing_` or `finished_`
 // owns that one call, and gRPC keeps the reactor alive until a started write has completed and
 // Finish was called. Once finished, the reactor is never touched again.
-template <class Request, class Response>
+template <class Request, class Response, class Queued = std::shared_ptr<const Response>>
 class StreamOutput {
  public:
   using Reactor = StreamReactor<Request, Response>;
@@ -30,7 +37,7 @@ class StreamOutput {
 
   // Adds a response without sending, so that a caller can order responses under a lock of its own;
   // pump() sends. False, and dropped, if the stream is ending.
-  bool enqueue(std::shared_ptr<const Response> response) {
+  bool enqueue(Queued response) {
     const std::lock_guard lock(mutex_);
     if (ending_) return false;
     queue_.push_back(std::move(response));
@@ -38,7 +45,8 @@ class StreamOutput {
   }
 
   void pump() {
-    std::shared_ptr<const Response> next;
+    const Queued* next = nullptr;
+    grpc::WriteOptions options;
     {
       const std::lock_guard lock(mutex_);
       if (writing_ || finished_) return;
@@ -47,16 +55,26 @@ class StreamOutput {
         finished_ = true;
       } else {
         writing_ = true;
-        next = queue_.front();
+        next = &queue_.front();  // nobody but written() removes it
+        // What follows at once leaves the process together. Not with the first response, which
+        // carries the call's metadata: gRPC calls that written only when something later is sent,
+        // and the later one waits for that.
+        if (began_ && queue_.size() > 1) options.set_buffer_hint();
+        began_ = true;
       }
     }
-    // No buffer hint: with it gRPC may call a write done only when a later one follows, and the
-    // later one waits for that.
     if (next) {
-      reactor_->StartWrite(next.get());
+      reactor_->StartWrite(to_response(*next, room_), options);
     } else {
       reactor_->Finish(*ending_);
     }
+  }
+
+  // Begins the next read, if the reactor is still there for it. For those who are not called by it;
+  // gRPC does not call back from here, so the lock may keep Finish away.
+  void start_read(Request* request) {
+    const std::lock_guard lock(mutex_);
+    if (!finished_) reactor_->StartRead(request);
   }
 
   // Ends the stream once what is queued has been sent. The first reason given stays.
@@ -79,11 +97,12 @@ class StreamOutput {
     pump();
   }
 
-  // To be called when gRPC is done with a write; pump() must follow.
-  void written() {
+  // To be called when gRPC is done with a write; pump() must follow. Returns how many wait.
+  std::size_t written() {
     const std::lock_guard lock(mutex_);
     writing_ = false;
     queue_.pop_front();
+    return queue_.size();
   }
 
   std::size_t waiting() const {
@@ -94,10 +113,12 @@ class StreamOutput {
  private:
   Reactor* const reactor_;
   mutable std::mutex mutex_;
-  std::deque<std::shared_ptr<const Response>> queue_;  // the front is the one being written
-  std::optional<grpc::Status> ending_;                 // set once
+  std::deque<Queued> queue_;            // the front is the one being written
+  std::optional<grpc::Status> ending_;  // set once
+  bool began_ = false;
   bool writing_ = false;
   bool finished_ = false;
+  Response room_;  // of whoever set writing_
 };
 
 }  // namespace conclave::server

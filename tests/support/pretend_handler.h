@@ -52,8 +52,8 @@ class PretendWatch : public server::WatchStream {
   void request_progress() override {
     note([&] { ++notes_->progress_requests; });
   }
-  void acknowledge(int count) override {
-    note([&] { notes_->acknowledged += count; });
+  void acknowledge() override {
+    note([&] { ++notes_->acknowledged; });
   }
 
  private:

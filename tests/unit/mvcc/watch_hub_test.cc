@@ -1,5 +1,7 @@
 #include "conclave/mvcc/watch_hub.h"
 
+#include "conclave/mvcc/event_encoding.h"
+
 #include "tests/unit/mvcc/support.h"
 
 namespace conclave::mvcc::testing {
@@ -36,6 +38,15 @@ class WatchHubTest : public ::testing::Test {
     return all;
   }
   Seen take(WatcherId id) { return seen(hub.take(id, 100)); }
+  etcdserverpb::WatchResponse decoded(const WatchDelivery& delivery, const WatchSpec& spec) const {
+    std::string bytes;
+    for (const WatchPiece& piece : delivery.pieces) {
+      bytes += encode_events(piece, spec, *store)->bytes;
+    }
+    etcdserverpb::WatchResponse response;
+    EXPECT_TRUE(response.ParseFromString(bytes));
+    return response;
+  }
 
   StoreUnderTest store;
   WatchHub hub{*store, {.max_pending_revisions = 3, .max_step_revisions = 2}};
@@ -236,13 +247,7 @@ TEST_F(WatchHubTest, AppendsPreviousValuesOnRequest) {
   put("a", "1");
   put("a", "2");
   del("a");
-  const auto events_of = [&](WatcherId id) {
-    etcdserverpb::WatchResponse response;
-    for (const WatchPiece& piece : hub.take(id, 10).pieces) {
-      append_events(piece, *hub.spec(id), *store, response);
-    }
-    return response;
-  };
+  const auto events_of = [&](WatcherId id) { return decoded(hub.take(id, 10), *hub.spec(id)); };
   auto response = events_of(1);
   ASSERT_EQ(response.events_size(), 3);
   EXPECT_FALSE(response.events(1).has_prev_kv());
@@ -265,14 +270,117 @@ TEST_F(WatchHubTest, ACreationHasNoPreviousValueThoughItsRevisionDeletedTheKey) 
                             StoreUnderTest::any_lease());
   ASSERT_TRUE(applied);
   hub.notify(applied->events);
-  etcdserverpb::WatchResponse response;
-  for (const WatchPiece& piece : hub.take(1, 10).pieces) {
-    append_events(piece, spec, *store, response);
-  }
+  const auto response = decoded(hub.take(1, 10), spec);
   ASSERT_EQ(response.events_size(), 3);
   EXPECT_EQ(response.events(1).prev_kv().value(), "1");
   EXPECT_EQ(response.events(2).kv().version(), 1);
   EXPECT_FALSE(response.events(2).has_prev_kv());
+}
+
+TEST_F(WatchHubTest, EncodesAnEventOnceForAllWatchers) {
+  WatchSpec spec;
+  spec.key = "a";
+  hub.add(1, spec);
+  spec.range_end = kNoEnd;
+  hub.add(2, spec);
+  put("a", "1");
+  const auto first = hub.take(1, 1);
+  const auto second = hub.take(2, 1);
+  EXPECT_EQ(encode_events(first.pieces.at(0), *hub.spec(1), *store),
+            encode_events(second.pieces.at(0), *hub.spec(2), *store));
+}
+
+TEST_F(WatchHubTest, OfARevisionEachGetsItsPart) {
+  WatchSpec spec;
+  spec.key = "b";
+  spec.prev_kv = true;
+  hub.add(1, spec);
+  spec.key = "a";
+  spec.range_end = "c";
+  hub.add(2, spec);
+  for (const char* key : {"a", "b", "c"}) put(key, "1");
+  (void)hub.take(1, 10);
+  (void)hub.take(2, 10);
+  del("a", "z");
+  const auto whole = decoded(hub.take(2, 10), *hub.spec(2));
+  const auto part = decoded(hub.take(1, 10), *hub.spec(1));
+  ASSERT_EQ(whole.events_size(), 2);
+  ASSERT_EQ(part.events_size(), 1);
+  EXPECT_EQ(part.events(0).SerializeAsString(), whole.events(1).SerializeAsString());
+  EXPECT_EQ(part.events(0).prev_kv().value(), "1");
+}
+
+TEST_F(WatchHubTest, WhatIsTooLargeToKeepIsEncodedForEach) {
+  add(1, "a");
+  put("a", std::string(3 << 20, 'x'));
+  const auto delivery = hub.take(1, 1);
+  const auto first = encode_events(delivery.pieces.at(0), *hub.spec(1), *store);
+  const auto second = encode_events(delivery.pieces.at(0), *hub.spec(1), *store);
+  EXPECT_NE(first, second);
+  EXPECT_EQ(first->bytes, second->bytes);
+}
+
+TEST_F(WatchHubTest, WhatWaitsForAllTogetherIsBounded) {
+  WatchHub small(*store, {.max_recent_bytes = 4000});
+  WatchSpec spec;
+  for (WatcherId id = 1; id <= 50; ++id) {
+    spec.key = "key" + std::to_string(id);
+    small.add(id, spec);
+  }
+  for (int i = 1; i <= 50; ++i) {
+    store.put("key" + std::to_string(i), std::string(1000, 'x'));
+    small.notify(store.events.back());
+  }
+  int from_store = 0;
+  for (WatcherId id = 1; id <= 50; ++id) {
+    Seen all;
+    bool more = true;
+    while (more) {
+      const auto delivery = small.take(id, 10);
+      from_store += delivery.caught_up_from_store && !delivery.pieces.empty() ? 1 : 0;
+      for (const std::string& each : seen(delivery)) all.push_back(each);
+      more = delivery.more;
+    }
+    EXPECT_EQ(all, Seen{std::to_string(id + 1) + ":key" + std::to_string(id)});
+  }
+  EXPECT_GE(from_store, 45) << "the newest revisions only are kept";
+}
+
+TEST_F(WatchHubTest, ThoseWhoCatchUpSideBySideShareWhatIsRead) {
+  for (int i = 0; i < 3; ++i) put("a", "1");
+  add(1, "a", "", 2);
+  add(2, "a", "", 2);
+  add(3, "a", "", 3);
+  const auto first = hub.take(1, 100);
+  const auto second = hub.take(2, 100);
+  const auto third = hub.take(3, 100);
+  ASSERT_EQ(seen(first), (Seen{"2:a", "3:a"}));
+  EXPECT_EQ(first.pieces[0].events, second.pieces.at(0).events);
+  ASSERT_EQ(seen(third), Seen{"3:a"}) << "as far as the page reaches";
+  EXPECT_EQ(first.pieces[1].events, third.pieces.at(0).events);
+}
+
+TEST_F(WatchHubTest, WhatIsGivenBackComesAgain) {
+  add(1, "a");
+  for (int i = 0; i < 3; ++i) put("a", "1");
+  auto delivery = hub.take(1, 100);
+  ASSERT_EQ(seen(delivery), (Seen{"2:a", "3:a", "4:a"}));
+  hub.give_back(1, 3);
+  EXPECT_FALSE(hub.progress_revision(1));
+  put("a", "1");
+  EXPECT_EQ(take(1), (Seen{"3:a", "4:a"}));
+  EXPECT_EQ(take(1), Seen{"5:a"});
+  EXPECT_EQ(hub.progress_revision(1), 5);
+  hub.give_back(99, 1);
+}
+
+TEST_F(WatchHubTest, ADeliveryIsBoundedInBytes) {
+  add(1, "a");
+  add(2, "a", "", 2);
+  for (int i = 0; i < 3; ++i) put("a", std::string(1000, 'x'));
+  EXPECT_EQ(seen(hub.take(1, 100, 500)), Seen{"2:a"});
+  EXPECT_EQ(seen(hub.take(1, 100, 1500)), (Seen{"3:a", "4:a"}));
+  EXPECT_EQ(seen(hub.take(2, 100, 500)), Seen{"2:a"});
 }
 
 TEST(EmptyRange, IsNoRangeToWatch) {

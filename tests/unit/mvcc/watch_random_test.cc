@@ -132,7 +132,13 @@ class WatchRun {
   bool take(WatcherId id) {
     Consumer& consumer = consumers_.at(id);
     const WatchDelivery delivery = hub_.take(id, 1 + random_.below(6));
+    bool give_back = false;
     for (const WatchPiece& piece : delivery.pieces) {
+      if (random_.chance(1, 10)) {
+        hub_.give_back(id, piece.events->revision);
+        give_back = true;
+        break;
+      }
       EXPECT_GT(piece.events->revision, consumer.last);
       EXPECT_GE(piece.events->revision, consumer.start);
       EXPECT_FALSE(piece.selected.empty());
@@ -149,16 +155,17 @@ class WatchRun {
       EXPECT_LT(consumer.last, store_->compact_revision());
       consumers_.erase(id);
     }
-    return delivery.more;
+    return delivery.more || give_back;
   }
 
   Random random_;
   StoreUnderTest store_;
   WatchHub hub_{*store_,
                 {.max_pending_revisions = 4,
-                 .max_pending_bytes = 100,
+                 .max_recent_bytes = 1800,
                  .max_step_revisions = 5,
-                 .max_step_bytes = 60}};
+                 .max_step_bytes = 60,
+                 .max_pages = 2}};
   std::map<WatcherId, Consumer> consumers_;
   WatcherId next_id_ = 1;
 };

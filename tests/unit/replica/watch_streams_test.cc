@@ -1,74 +1,93 @@
-#include "conclave/replica/watch_streams.h"
+// What the watchers of a stream are sent, and as what.
 
 #include <map>
 
-#include <gtest/gtest.h>
-
-#include "tests/support/memory_storage.h"
+#include "tests/unit/replica/watch_streams_fixture.h"
 
 namespace conclave::replica {
 namespace {
-
-using etcdserverpb::WatchCreateRequest;
-using etcdserverpb::WatchResponse;
-
-constexpr StreamId kStream = 1;
-constexpr int kWindow = 8;
-
-class WatchStreamsTest : public testing::Test {
- protected:
-  WatchStreamsTest() : store_(storage_), streams_(store_, kWindow, /*fragment_bytes=*/1000) {
-    streams_.open(kStream);
-  }
-
-  void put(const std::string& key, const std::string& value) {
-    etcdserverpb::PutRequest request;
-    request.set_key(key);
-    request.set_value(value);
-    auto applied = store_.put(request, [](std::int64_t) { return true; });
-    ASSERT_TRUE(applied);
-    streams_.notify(applied->events);
-  }
-  void watch(const std::string& key, std::int64_t start = 0, std::int64_t id = 0,
-             const std::string& range_end = "") {
-    WatchCreateRequest request;
-    request.set_key(key);
-    request.set_range_end(range_end);
-    request.set_start_revision(start);
-    request.set_watch_id(id);
-    streams_.create(kStream, std::move(request));
-  }
-  // Everything the stream has for its reader, which reads all of it.
-  std::vector<std::shared_ptr<const WatchResponse>> read_all() {
-    std::vector<std::shared_ptr<const WatchResponse>> responses;
-    do {
-      std::vector<WatchDelivery> out;
-      streams_.collect({11, 7, 3}, out);
-      for (const WatchDelivery& delivery : out) responses.push_back(delivery.response);
-      if (!out.empty()) streams_.acknowledge(kStream, static_cast<int>(out.size()));
-    } while (streams_.has_more());
-    return responses;
-  }
-
-  test::MemoryStorage storage_;
-  mvcc::Store store_;
-  WatchStreams streams_;
-};
 
 TEST_F(WatchStreamsTest, CreatedComesFirstThenEventsWithTheirRevision) {
   watch("a");
   put("a", "1");
   put("b", "1");
   put("a", "2");
-  const auto responses = read_all();
-  ASSERT_EQ(responses.size(), 3U);
+  auto responses = read_all();
+  ASSERT_EQ(responses.size(), 2U);
   EXPECT_TRUE(responses[0]->created());
   EXPECT_EQ(responses[0]->watch_id(), 0);
   EXPECT_EQ(responses[0]->header().revision(), 1);
   EXPECT_EQ(responses[0]->header().raft_term(), 3U);
+  ASSERT_EQ(responses[1]->events_size(), 2) << "what waited travels together";
   EXPECT_EQ(responses[1]->events(0).kv().value(), "1");
-  EXPECT_EQ(responses[1]->header().revision(), 2);
-  EXPECT_EQ(responses[2]->header().revision(), 4);
+  EXPECT_EQ(responses[1]->events(1).kv().value(), "2");
+  EXPECT_EQ(responses[1]->header().revision(), 4);
+  put("a", "3");
+  responses = read_all();
+  ASSERT_EQ(responses.size(), 1U);
+  EXPECT_EQ(responses[0]->header().revision(), 5);
+  EXPECT_EQ(responses[0]->header().cluster_id(), 11U);
+}
+
+TEST_F(WatchStreamsTest, WatchersOfTheSameShareTheBytes) {
+  for (int i = 0; i < 3; ++i) watch("a");
+  watch("a", 0, 0, "b");
+  (void)read_all();
+  put("a", "1");
+  put("a", "2");
+  const auto messages = collect();
+  ASSERT_EQ(messages.size(), 4U);
+  EXPECT_EQ(messages[0].body, messages[1].body);
+  EXPECT_EQ(messages[0].body, messages[2].body);
+  EXPECT_EQ(messages[2].watch_id, 2);
+  EXPECT_EQ(*messages[3].body, *messages[0].body);
+  EXPECT_EQ(messages[0].encoded_id(), "");
+  WatchResponse response;
+  ASSERT_TRUE(response.ParseFromString(messages[2].encoded_id() + *messages[2].body));
+  EXPECT_EQ(response.SerializeAsString(), messages[2].decode().SerializeAsString());
+}
+
+TEST_F(WatchStreamsTest, FiltersAndPreviousValuesAreNotShared) {
+  put("a", "1");
+  WatchCreateRequest request;
+  request.set_key("a");
+  streams_.create(kStream, request);
+  request.set_prev_kv(true);
+  streams_.create(kStream, request);
+  request.add_filters(WatchCreateRequest::NOPUT);
+  streams_.create(kStream, request);
+  (void)read_all();
+  put("a", "2");
+  etcdserverpb::DeleteRangeRequest one;
+  one.set_key("a");
+  streams_.notify(store_.delete_range(one)->events);
+  const auto responses = read_all();
+  ASSERT_EQ(responses.size(), 3U);
+  EXPECT_FALSE(responses[0]->events(0).has_prev_kv());
+  EXPECT_EQ(responses[1]->events(0).prev_kv().value(), "1");
+  ASSERT_EQ(responses[2]->events_size(), 1);
+  EXPECT_EQ(responses[2]->events(0).prev_kv().value(), "2");
+}
+
+TEST_F(WatchStreamsTest, AnOldTermIsNotSentAgain) {
+  watch("a");
+  watch("a");
+  (void)read_all();
+  put("a", "1");
+  std::vector<WatchDelivery> out;
+  streams_.collect({11, 7, 3}, out);
+  ASSERT_EQ(out.size(), 1U);
+  streams_.acknowledge(kStream);
+  WatchCreateRequest request;
+  request.set_key("a");
+  request.set_start_revision(2);
+  streams_.create(kStream, request);
+  out.clear();
+  streams_.collect({11, 7, 4}, out);
+  ASSERT_EQ(out.size(), 1U);
+  for (const auto& message : out[0].batch.messages) {
+    EXPECT_EQ(message.decode().header().raft_term(), 4U);
+  }
 }
 
 TEST_F(WatchStreamsTest, IdsAreGivenInOrderAroundThoseThatWereChosen) {
@@ -151,37 +170,6 @@ TEST_F(WatchStreamsTest, ACompactedStartIsCreatedAndThenCancelled) {
   EXPECT_EQ(streams_.watcher_count(), 0U);
 }
 
-TEST_F(WatchStreamsTest, AReaderThatStopsMissesNothingAndCostsABound) {
-  watch("a");
-  (void)read_all();
-  for (int i = 0; i < 5000; ++i) put("a", std::to_string(i));
-  std::vector<WatchDelivery> unread;
-  for (int i = 0; i < 10; ++i) streams_.collect({11, 7, 3}, unread);
-  EXPECT_LE(unread.size(), std::size_t{kWindow}) << "more than the reader's window allows";
-  streams_.acknowledge(kStream, static_cast<int>(unread.size()));
-  int next = 0;
-  const auto expect_next = [&next](const WatchResponse& response) {
-    for (const auto& event : response.events()) {
-      EXPECT_EQ(event.kv().value(), std::to_string(next));
-      ++next;
-    }
-  };
-  for (const auto& delivery : unread) expect_next(*delivery.response);
-  for (const auto& response : read_all()) expect_next(*response);
-  EXPECT_EQ(next, 5000);
-}
-
-TEST_F(WatchStreamsTest, ProgressIsToldWhenAllHaveCaughtUp) {
-  for (int i = 0; i < 10; ++i) put("a", "x");
-  watch("a", 2);
-  streams_.request_progress(kStream);
-  const auto responses = read_all();
-  ASSERT_GE(responses.size(), 3U);
-  EXPECT_EQ(responses.back()->watch_id(), -1);
-  EXPECT_EQ(responses.back()->header().revision(), 11);
-  EXPECT_EQ(responses.back()->events_size(), 0);
-}
-
 TEST_F(WatchStreamsTest, ACancelledWatchIsConfirmedAndSilent) {
   watch("a");
   put("a", "1");
@@ -225,86 +213,6 @@ TEST_F(WatchStreamsTest, PreviousValuesComeForThoseWhoAsk) {
   EXPECT_EQ(responses[1]->events(0).prev_kv().value(), "1");
 }
 
-TEST_F(WatchStreamsTest, ManyChangesAtOnceStayWithinTheWindow) {
-  watch("a");
-  (void)read_all();
-  for (int i = 0; i < 20 * kWindow; ++i) put("a", std::to_string(i));
-  std::vector<WatchDelivery> out;
-  streams_.collect({11, 7, 3}, out);
-  EXPECT_EQ(out.size(), std::size_t{kWindow});
-  streams_.request_progress(kStream);
-  streams_.acknowledge(kStream, static_cast<int>(out.size()));
-  int next = kWindow;
-  const auto rest = read_all();
-  for (const auto& response : rest) {
-    for (const auto& event : response->events()) {
-      EXPECT_EQ(event.kv().value(), std::to_string(next));
-      ++next;
-    }
-  }
-  EXPECT_EQ(next, 20 * kWindow);
-  EXPECT_EQ(rest.back()->events_size(), 0) << "progress comes after what was held back";
-}
-
-TEST_F(WatchStreamsTest, FragmentsStayWithinTheWindow) {
-  for (int i = 0; i < 100; ++i) put("key" + std::to_string(i), std::string(300, 'x'));
-  WatchCreateRequest request;
-  request.set_key("key");
-  request.set_range_end("kez");
-  request.set_prev_kv(true);
-  request.set_fragment(true);
-  streams_.create(kStream, std::move(request));
-  (void)read_all();
-  etcdserverpb::DeleteRangeRequest all;
-  all.set_key("key");
-  all.set_range_end("kez");
-  auto applied = store_.delete_range(all);
-  ASSERT_TRUE(applied);
-  streams_.notify(applied->events);
-  std::vector<WatchDelivery> out;
-  streams_.collect({11, 7, 3}, out);
-  EXPECT_EQ(out.size(), std::size_t{kWindow});
-  streams_.acknowledge(kStream, static_cast<int>(out.size()));
-  int events = 0;
-  for (const WatchDelivery& delivery : out) events += delivery.response->events_size();
-  const auto rest = read_all();
-  for (const auto& response : rest) {
-    EXPECT_EQ(response->fragment(), response != rest.back());
-    events += response->events_size();
-  }
-  EXPECT_EQ(events, 100);
-}
-
-TEST_F(WatchStreamsTest, HoweverManyCatchUpOneRoundIsBounded) {
-  constexpr int kStreams = 40;
-  constexpr int kChanges = 300;
-  for (int i = 0; i < kChanges; ++i) put("a", std::string(5000, 'x'));
-  for (StreamId id = 2; id < 2 + kStreams; ++id) {
-    streams_.open(id);
-    WatchCreateRequest request;
-    request.set_key("a");
-    request.set_start_revision(2);
-    streams_.create(id, std::move(request));
-  }
-  std::map<StreamId, int> events;
-  int rounds = 0;
-  do {
-    std::vector<WatchDelivery> out;
-    streams_.collect({11, 7, 3}, out);
-    std::uint64_t bytes = 0;
-    for (const WatchDelivery& delivery : out) {
-      bytes += delivery.response->ByteSizeLong();
-      events[delivery.stream] += delivery.response->events_size();
-      streams_.acknowledge(delivery.stream, 1);
-    }
-    EXPECT_LT(bytes, std::uint64_t{8} << 20) << "writes wait until this is handed out";
-    ++rounds;
-  } while (streams_.has_more());
-  EXPECT_GT(rounds, 5);
-  ASSERT_EQ(events.size(), std::size_t{kStreams});
-  for (const auto& [stream, count] : events) EXPECT_EQ(count, kChanges) << stream;
-}
-
 TEST_F(WatchStreamsTest, ACatchUpIsSplitBetweenRevisionsWhenPreviousValuesMakeItLarge) {
   for (int i = 0; i < 20; ++i) put("key" + std::to_string(i), std::string(500'000, 'x'));
   for (int i = 0; i < 20; ++i) {
@@ -329,7 +237,9 @@ TEST_F(WatchStreamsTest, ACatchUpIsSplitBetweenRevisionsWhenPreviousValuesMakeIt
 }
 
 TEST_F(WatchStreamsTest, AWatcherWhoseResponseCannotBeEncodedIsToldSo) {
-  WatchStreams streams(store_, kWindow, /*fragment_bytes=*/1000, /*response_bytes_max=*/2000);
+  WatchLimits small = limits();
+  small.response_bytes_max = 2000;
+  WatchStreams streams(store_, small);
   put("a", std::string(1500, 'x'));
   put("a", "small");
   streams.open(kStream);
@@ -348,8 +258,10 @@ TEST_F(WatchStreamsTest, AWatcherWhoseResponseCannotBeEncodedIsToldSo) {
     std::vector<WatchDelivery> out;
     streams.collect({11, 7, 3}, out);
     for (const auto& delivery : out) {
-      got[delivery.response->watch_id()].push_back(delivery.response);
-      streams.acknowledge(kStream, 1);
+      for (const auto& message : delivery.batch.messages) {
+        got[message.watch_id].push_back(std::make_shared<const WatchResponse>(message.decode()));
+      }
+      streams.acknowledge(kStream);
     }
   } while (streams.has_more());
   ASSERT_FALSE(got[0].empty());

@@ -48,7 +48,7 @@ class LentDisk final : public wal::Disk {
 class CallingSink final : public WatchSink {
  public:
   explicit CallingSink(std::function<void()> closed) : closed_(std::move(closed)) {}
-  void deliver(std::shared_ptr<const etcdserverpb::WatchResponse>) override {}
+  void deliver(api::WatchBatch) override {}
   void close(Refusal) override { closed_(); }
 
  private:

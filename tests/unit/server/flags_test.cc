@@ -45,6 +45,8 @@ TEST(Flags, DefaultsServeALockUserOnThisMachine) {
   EXPECT_EQ(defaults.node.max_request_bytes, 1572864U);
   EXPECT_EQ(defaults.front.max_request_bytes, 1572864U);
   EXPECT_EQ(defaults.node.max_txn_operations, 128U);
+  EXPECT_EQ(defaults.node.max_watch_streams, 100000U);
+  EXPECT_EQ(defaults.node.max_watchers_per_stream, 100000U);
   EXPECT_EQ(defaults.node.history_retention, std::chrono::minutes(5));
   EXPECT_EQ(defaults.node.history_revisions, 0);
   EXPECT_EQ(defaults.front.max_concurrent_streams, UINT32_MAX);
@@ -65,6 +67,8 @@ TEST(Flags, EachReachesItsPlace) {
                              "--quota-backend-bytes=4096",
                              "--max-request-bytes=1000",
                              "--max-txn-ops=9",
+                             "--max-watch-streams=11",
+                             "--max-watchers-per-stream=12",
                              "--max-concurrent-streams=7",
                              "--watch-progress-notify-interval=90s",
                              "--initial-advertise-peer-urls",
@@ -91,6 +95,8 @@ TEST(Flags, EachReachesItsPlace) {
   EXPECT_EQ(all.node.quota_bytes, 4096U);
   EXPECT_EQ(all.node.max_request_bytes, 1000U);
   EXPECT_EQ(all.node.max_txn_operations, 9U);
+  EXPECT_EQ(all.node.max_watch_streams, 11U);
+  EXPECT_EQ(all.node.max_watchers_per_stream, 12U);
   EXPECT_EQ(all.front.max_concurrent_streams, 7U);
   EXPECT_EQ(all.node.watch_progress_interval, std::chrono::seconds(90));
   EXPECT_EQ(all.node.cluster_token, "t");

@@ -101,9 +101,10 @@ TEST_F(ShutdownTest, AWatcherThatDoesNotReadIsCutOff) {
   watch->Write(create);
   const auto opened = handler_.wait_for_watch();
   ASSERT_TRUE(opened);
-  auto response = std::make_shared<pb::WatchResponse>();
-  response->add_events()->mutable_kv()->set_value(std::string(1 << 20, 'v'));
-  for (int i = 0; i < WatchStream::kWindow; ++i) opened->sink->deliver(response);
+  pb::WatchResponse response;
+  response.add_events()->mutable_kv()->set_value(std::string(1 << 20, 'v'));
+  const auto body = std::make_shared<const std::string>(response.SerializeAsString());
+  for (int i = 0; i < 64; ++i) opened->sink->deliver({{{i, body}}});
   const auto begun = steady_clock::now();
   front_->shutdown(milliseconds(100));
   EXPECT_LT(steady_clock::now() - begun, seconds(20));

@@ -117,10 +117,12 @@ TEST_F(NodeTest, StoppingUnderLoadAnswersEveryRequestOnce) {
 // Collects what a watch stream delivers, and acknowledges it.
 class CollectingSink : public WatchSink {
  public:
-  void deliver(std::shared_ptr<const etcdserverpb::WatchResponse> response) override {
+  void deliver(api::WatchBatch batch) override {
     const std::lock_guard guard(mutex_);
-    events_ += response->events_size();
-    ++responses_;
+    for (const api::WatchMessage& message : batch.messages) {
+      events_ += message.decode().events_size();
+      ++responses_;
+    }
   }
   void close(Refusal reason) override {
     const std::lock_guard guard(mutex_);
@@ -157,7 +159,7 @@ TEST_F(NodeTest, AWatchGetsEveryEventAndIsClosedAtTheEnd) {
   stream->create(create);
   for (int i = 0; i < 300; ++i) EXPECT_EQ(put("k" + std::to_string(i), "value"), std::nullopt);
   ASSERT_TRUE(test::wait_until([&] {
-    if (const int responses = sink->take_responses(); responses > 0) stream->acknowledge(responses);
+    if (sink->take_responses() > 0) stream->acknowledge();
     return sink->events() == 300;
   })) << sink->events();
   node_->stop();
