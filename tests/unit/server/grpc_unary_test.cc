@@ -157,6 +157,27 @@ TEST_F(UnaryTest, WhatIsNotCarriedOutIsUnimplemented) {
   EXPECT_EQ(snapshot->Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
 }
 
+TEST_F(UnaryTest, BytesThatAreNoMessageAreAnInternalErrorAndReachNobody) {
+  const grpc::Slice bytes("\x0a\x64too short");
+  const grpc::ByteBuffer request(&bytes, 1);
+  grpc::GenericStub stub(channel_);
+  grpc::CompletionQueue queue;
+  const auto with = context();
+  const auto call = stub.PrepareUnaryCall(with.get(), "/etcdserverpb.KV/Put", request, &queue);
+  grpc::ByteBuffer response;
+  grpc::Status status;
+  call->StartCall();
+  call->Finish(&response, &status, nullptr);
+  void* tag = nullptr;
+  bool ok = false;
+  ASSERT_TRUE(queue.Next(&tag, &ok));
+  queue.Shutdown();
+  EXPECT_FALSE(queue.Next(&tag, &ok));
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_EQ(handler_.last("etcdserverpb.PutRequest"), "");
+  EXPECT_TRUE(put("v").ok());
+}
+
 TEST_F(UnaryTest, RequestsFarOverTheLimitAreRefusedUnread) {
   FrontOptions options;
   options.max_request_bytes = 1000;
