@@ -56,7 +56,7 @@ struct WatchHubOptions {
   std::uint64_t max_recent_bytes = 32 << 20;
   // Of one catch-up step.
   std::size_t max_step_revisions = 1000;
-  std::uint64_t max_step_bytes = 1 << 20;
+  std::uint64_t max_step_bytes = 2 << 20;
   // Steps that are kept for others who catch up at about the same revisions.
   std::size_t max_pages = 8;
 };

@@ -367,7 +367,7 @@ std::size_t WatchStreams::gather(const mvcc::WatchDelivery& taken, std::size_t b
         mvcc::encode_events(taken.pieces[at], spec, store_, bytes_max);
     const std::uint64_t bytes = events.bytes.size() + next->bytes.size();
     if (next->bytes.size() > bytes_max) break;
-    if (at > begin && bytes > std::min(bytes_wanted, bytes_max)) break;
+    if (at > begin && (events.bytes.size() >= bytes_wanted || bytes > bytes_max)) break;
     const std::size_t offset = events.bytes.size();
     events.bytes += next->bytes;
     for (const std::size_t end : next->ends) events.ends.push_back(offset + end);

@@ -41,7 +41,7 @@ struct WatchLimits {
   // more than so many bytes. With many streams the bytes of one become fewer, so that those of all
   // stay within a bound.
   std::size_t round_responses = 1000;
-  std::uint64_t round_bytes = 1 << 20;
+  std::uint64_t round_bytes = 2 << 20;
   std::uint64_t round_bytes_min = 64 << 10;
   std::uint64_t bytes_of_all_rounds = 256 << 20;
   // A response beyond this is cut for those who ask for fragments.
