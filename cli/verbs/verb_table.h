@@ -26,6 +26,7 @@ int run_lease_keep_alive(const Invocation& invocation);
 int run_endpoint_status(const Invocation& invocation);
 int run_endpoint_health(const Invocation& invocation);
 int run_endpoint_hashkv(const Invocation& invocation);
+int run_defrag(const Invocation& invocation);
 int run_member_list(const Invocation& invocation);
 int run_version(const Invocation& invocation);
 int run_lock(const Invocation& invocation);

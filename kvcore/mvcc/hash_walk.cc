@@ -14,7 +14,7 @@ HashWalk::HashWalk(const Store& store, std::int64_t revision,
                    etcdserverpb::HashKVResponse& response)
     : store_(&store),
       response_(&response),
-      revision_(revision > 0 ? revision : store.current_),
+      revision_(revision != 0 ? revision : store.current_),
       compacted_(store.compacted_),
       kept_at_(revision_),
       hash_(crc32c(kRecordsName)) {

@@ -34,12 +34,13 @@ using LeaseTimeToLiveCall =
 using LeaseLeasesCall = Call<etcdserverpb::LeaseLeasesRequest, etcdserverpb::LeaseLeasesResponse>;
 using StatusCall = Call<etcdserverpb::StatusRequest, etcdserverpb::StatusResponse>;
 using HashKvCall = Call<etcdserverpb::HashKVRequest, etcdserverpb::HashKVResponse>;
+using DefragmentCall = Call<etcdserverpb::DefragmentRequest, etcdserverpb::DefragmentResponse>;
 using MemberListCall = Call<etcdserverpb::MemberListRequest, etcdserverpb::MemberListResponse>;
 
 using AnyCall =
     std::variant<RangeCall, PutCall, DeleteRangeCall, TxnCall, CompactCall, LeaseGrantCall,
                  LeaseRevokeCall, LeaseKeepAliveCall, LeaseTimeToLiveCall, LeaseLeasesCall,
-                 StatusCall, HashKvCall, MemberListCall>;
+                 StatusCall, HashKvCall, DefragmentCall, MemberListCall>;
 
 // The response is complete, unless there is a refusal.
 //

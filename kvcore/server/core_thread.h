@@ -60,6 +60,8 @@ class CoreThread final : public Node {
               Done done) override;
   void hash_kv(const etcdserverpb::HashKVRequest& request, etcdserverpb::HashKVResponse* response,
                Done done) override;
+  void defragment(const etcdserverpb::DefragmentRequest& request,
+                  etcdserverpb::DefragmentResponse* response, Done done) override;
   void member_list(const etcdserverpb::MemberListRequest& request,
                    etcdserverpb::MemberListResponse* response, Done done) override;
   void abandon(const google::protobuf::Message* response, std::function<void()> forgotten) override;

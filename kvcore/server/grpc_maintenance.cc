@@ -12,6 +12,7 @@ class MaintenanceService final : public pb::Maintenance::CallbackService {
   MaintenanceService(RequestHandler& handler, OpenCalls& calls) : handler_(handler), calls_(calls) {
     SetMessageAllocatorFor_Status(&statuses_);
     SetMessageAllocatorFor_HashKV(&hashes_);
+    SetMessageAllocatorFor_Defragment(&defragmentations_);
   }
 
   grpc::ServerUnaryReactor* Status(grpc::CallbackServerContext* context, const pb::StatusRequest*,
@@ -24,12 +25,19 @@ class MaintenanceService final : public pb::Maintenance::CallbackService {
     return start_call<pb::HashKVRequest, pb::HashKVResponse>(context, handler_, calls_,
                                                              &RequestHandler::hash_kv);
   }
+  grpc::ServerUnaryReactor* Defragment(grpc::CallbackServerContext* context,
+                                       const pb::DefragmentRequest*,
+                                       pb::DefragmentResponse*) override {
+    return start_call<pb::DefragmentRequest, pb::DefragmentResponse>(context, handler_, calls_,
+                                                                     &RequestHandler::defragment);
+  }
 
  private:
   RequestHandler& handler_;
   OpenCalls& calls_;
   CallAllocator<pb::StatusRequest, pb::StatusResponse> statuses_;
   CallAllocator<pb::HashKVRequest, pb::HashKVResponse> hashes_;
+  CallAllocator<pb::DefragmentRequest, pb::DefragmentResponse> defragmentations_;
 };
 
 class ClusterService final : public pb::Cluster::CallbackService {

@@ -86,6 +86,10 @@ class RequestHandler {
                       etcdserverpb::StatusResponse* response, Done done) = 0;
   virtual void hash_kv(const etcdserverpb::HashKVRequest& request,
                        etcdserverpb::HashKVResponse* response, Done done) = 0;
+  // Makes the store's file smaller; reads go on meanwhile, and writes as long as they find room in
+  // memory.
+  virtual void defragment(const etcdserverpb::DefragmentRequest& request,
+                          etcdserverpb::DefragmentResponse* response, Done done) = 0;
   virtual void member_list(const etcdserverpb::MemberListRequest& request,
                            etcdserverpb::MemberListResponse* response, Done done) = 0;
 
