@@ -102,6 +102,28 @@ int run_endpoint_hashkv(const Invocation& invocation) {
       [&](const Printer& printer) { return printer.endpoint_hash(all); });
 }
 
+int run_defrag(const Invocation& invocation) {
+  auto client = connect(invocation.arguments);
+  if (!client) return fail(client.error());
+  const auto endpoints = asked_endpoints(*client, invocation.arguments);
+  if (!endpoints) return fail(endpoints.error());
+  int worst = 0;
+  for (const std::string& endpoint : *endpoints) {
+    auto reply = call_at<etcdserverpb::DefragmentResponse>(
+        *client, invocation.arguments, endpoint, "/etcdserverpb.Maintenance/Defragment",
+        etcdserverpb::DefragmentRequest(), CallKind::write);
+    if (!reply) {
+      std::fprintf(stderr, "Failed to defragment endpoint %s (%s)\n", endpoint.c_str(),
+                   reply.error().message.c_str());
+      worst = static_cast<int>(status_of(reply.error().code));
+      continue;
+    }
+    const int printed = print("Defragmented endpoint " + endpoint + "\n");
+    if (printed != 0) return printed;
+  }
+  return worst;
+}
+
 int run_member_list(const Invocation& invocation) {
   auto printer = printer_of(invocation.arguments);
   if (!printer) return fail(printer.error());

@@ -29,6 +29,7 @@ int run_endpoint_health(const Invocation& invocation);
 int run_endpoint_hashkv(const Invocation& invocation);
 int run_alarm_list(const Invocation& invocation);
 int run_alarm_disarm(const Invocation& invocation);
+int run_defrag(const Invocation& invocation);
 int run_member_list(const Invocation& invocation);
 int run_version(const Invocation& invocation);
 int run_lock(const Invocation& invocation);

@@ -36,6 +36,10 @@ RefusalText text_of(Refusal refusal) {
     case Refusal::response_too_large:
       return {resource_exhausted,
               "etcdserver: response is too large: set a limit and read the rest in further calls"};
+    case Refusal::not_defragmented:
+      return {unavailable,
+              "etcdserver: no copy of the store could be made, and nothing was changed: is there "
+              "room for it on the disk?"};
     case Refusal::too_many_requests:
       return {resource_exhausted, "etcdserver: too many requests"};
     case Refusal::timeout:

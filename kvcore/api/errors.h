@@ -25,6 +25,7 @@ enum class Refusal : std::uint8_t {
   lease_ttl_too_large,
   request_too_large,
   response_too_large,
+  not_defragmented,
   too_many_requests,
   timeout,
   no_leader,

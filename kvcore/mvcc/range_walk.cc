@@ -50,7 +50,7 @@ void fill_without_value(std::string_view key, const KeyVersion& version, mvccpb:
 }  // namespace
 
 RangeWalk::RangeWalk(const Store& store, const RangeRequest& request, RangeResponse& response,
-                     std::int64_t now)
+                     std::int64_t now, std::int64_t compacted)
     : store_(&store),
       request_(&request),
       response_(&response),
@@ -60,7 +60,7 @@ RangeWalk::RangeWalk(const Store& store, const RangeRequest& request, RangeRespo
       sorts_(request.sort_target() != RangeRequest::KEY ||
              request.sort_order() == RangeRequest::DESCEND) {
   if (revision_ > now) refusal_ = api::Refusal::future_revision;
-  if (revision_ < store.compacted_) refusal_ = api::Refusal::compacted;
+  if (revision_ < compacted) refusal_ = api::Refusal::compacted;
   response.mutable_header()->set_revision(now);
 }
 

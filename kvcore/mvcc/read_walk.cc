@@ -20,12 +20,12 @@ Hold::~Hold() {
 }
 
 ReadWalk::ReadWalk(const Store& store, const RangeRequest& request, RangeResponse& response)
-    : store_(&store), now_(store.current_) {
-  current_.emplace(store, request, response, now_);
+    : store_(&store), now_(store.current_), compacted_(store.compacted_) {
+  current_.emplace(store, request, response, now_, compacted_);
 }
 
 ReadWalk::ReadWalk(const Store& store, const TxnRequest& request, TxnResponse& response)
-    : store_(&store), now_(store.current_) {
+    : store_(&store), now_(store.current_), compacted_(store.compacted_) {
   Store::Branches branches;
   store.choose_branches(request, branches);
   const LeaseChecker no_leases = [](std::int64_t) { return false; };
@@ -61,7 +61,7 @@ api::Reply<bool> ReadWalk::step(WalkBudget& budget) {
   while (current_ || next_range_ < ranges_.size()) {
     if (!current_) {
       const Range& range = ranges_[next_range_++];
-      current_.emplace(*store_, *range.request, *range.response, now_);
+      current_.emplace(*store_, *range.request, *range.response, now_, compacted_);
     }
     const api::Reply<bool> done = current_->step(budget);
     if (!done) return done;

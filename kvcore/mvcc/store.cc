@@ -158,7 +158,7 @@ api::Reply<etcdserverpb::RangeResponse> Store::range(
 api::Reply<etcdserverpb::RangeResponse> Store::range_at(const etcdserverpb::RangeRequest& request,
                                                         std::int64_t now) const {
   etcdserverpb::RangeResponse response;
-  RangeWalk walk(*this, request, response, now);
+  RangeWalk walk(*this, request, response, now, compacted_);
   WalkBudget budget = WalkBudget::unlimited();
   const api::Reply<bool> done = walk.step(budget);
   if (!done) return done.error();

@@ -56,9 +56,9 @@ class Hold {
 // compactions are applied. Request, response and store must outlive it.
 class RangeWalk {
  public:
-  // `now` is the newest revision that the reader sees.
+  // `now` is the newest revision that the reader sees, `compacted` the oldest.
   RangeWalk(const Store& store, const etcdserverpb::RangeRequest& request,
-            etcdserverpb::RangeResponse& response, std::int64_t now);
+            etcdserverpb::RangeResponse& response, std::int64_t now, std::int64_t compacted);
 
   // True once the response is complete. Refusals: compacted, future_revision, response_too_large,
   // corrupt; the walk is over then. Between two steps its revision must be held.
@@ -135,6 +135,7 @@ class ReadWalk {
 
   const Store* store_;
   std::int64_t now_;
+  std::int64_t compacted_;
   std::optional<api::Refusal> refusal_;
   std::optional<RangeWalk> current_;
   std::vector<Range> ranges_;  // of a transaction
@@ -144,6 +145,7 @@ class ReadWalk {
 };
 
 // etcd's hash over the records up to a revision (0: current), in steps: equal histories hash equal.
+// As in etcd, a negative revision is one before everything: there is nothing to hash.
 // Store and response must outlive it.
 class HashWalk {
  public:

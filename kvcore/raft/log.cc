@@ -18,6 +18,7 @@ Log::Log(LogPosition compacted, std::vector<Entry> entries, Index committed, Ind
   for (const Entry& entry : entries_) {
     CONCLAVE_CHECK(entry.index == ++expected && entry.term >= term, "a gap in the stored log");
     term = entry.term;
+    payload_bytes_ += entry.payload.size();
   }
   CONCLAVE_CHECK(compacted_.index <= applied_, "the log was cut beyond what is applied");
   CONCLAVE_CHECK(committed_ <= last_index(), "a committed entry is missing from the stored log");
@@ -75,6 +76,7 @@ bool Log::has_config_change(Index from, Index to) const {
 void Log::append(Entry entry) {
   CONCLAVE_CHECK(entry.index == last_index() + 1, "an append that leaves a gap");
   CONCLAVE_CHECK(entry.term >= last_term(), "an append of a lower term");
+  payload_bytes_ += entry.payload.size();
   entries_.push_back(std::move(entry));
 }
 
@@ -82,6 +84,7 @@ void Log::truncate(Index from) {
   CONCLAVE_CHECK(from > committed_, "a committed entry would be overwritten");
   CONCLAVE_CHECK(from > compacted_.index, "a compacted entry would be overwritten");
   if (from > last_index()) return;
+  payload_bytes_ -= payload_bytes(from, last_index());
   entries_.resize(from - compacted_.index - 1);
   persisted_ = std::min(persisted_, from - 1);
 }
@@ -107,6 +110,7 @@ void Log::compact(Index index) {
   if (index <= compacted_.index) return;
   CONCLAVE_CHECK(index <= applied_, "the log would be cut beyond what is applied");
   const Term term = at(index).term;
+  payload_bytes_ -= payload_bytes(first_index(), index);
   entries_.erase(entries_.begin(),
                  entries_.begin() + static_cast<std::ptrdiff_t>(index - compacted_.index));
   compacted_ = {term, index};
@@ -115,6 +119,7 @@ void Log::compact(Index index) {
 void Log::restore(LogPosition snapshot) {
   CONCLAVE_CHECK(snapshot.index > committed_, "a snapshot of what is committed here already");
   entries_.clear();
+  payload_bytes_ = 0;
   compacted_ = snapshot;
   committed_ = snapshot.index;
   // The disk still holds the old log; nothing of the new one is there before the snapshot is.

@@ -45,6 +45,8 @@ class Log {
   // Copies of [from, to], cut where the payloads exceed max_bytes; the first one always comes.
   std::vector<Entry> slice(Index from, Index to, std::uint64_t max_bytes) const;
   std::uint64_t payload_bytes(Index from, Index to) const;
+  // Of all payloads that are in memory.
+  std::uint64_t payload_bytes() const { return payload_bytes_; }
   // The highest index at or below `index` whose term is not above `term`, and that term (0 if it is
   // compacted away): the logs cannot match between the two.
   LogPosition last_not_above(Index index, Term term) const;
@@ -63,6 +65,7 @@ class Log {
  private:
   LogPosition compacted_;
   std::deque<Entry> entries_;
+  std::uint64_t payload_bytes_ = 0;
   Index committed_;
   Index applied_;
   Index persisted_;

@@ -116,6 +116,11 @@ struct Replica::Submission {
   std::optional<Refusal> operator()(const StatusCall& call) { return read_or_wait(call, true); }
   // A member is asked for its own hash, to be compared with those of others at the same revision.
   std::optional<Refusal> operator()(const HashKvCall& call) { return read_or_wait(call, true); }
+  // Concerns this member's file alone. Whoever asks while a copy is made waits for that one.
+  std::optional<Refusal> operator()(const DefragmentCall&) {
+    replica.defragmentations_.push_back(id);
+    return std::nullopt;
+  }
   std::optional<Refusal> operator()(const MemberListCall& call) {
     return read_or_wait(call, !call.request->linearizable());
   }
@@ -147,11 +152,15 @@ void Replica::submit(RequestId id, const AnyCall& call, Instant now) {
 std::optional<Refusal> Replica::refuse_for_load(const AnyCall& call) const {
   const std::size_t waiting = pending_.size() + waiting_reads_.size() + reads_in_round_.size() +
                               confirmed_reads_.size() + keeper_.size() + walks_.size() +
-                              physical_compactions_.size();
+                              physical_compactions_.size() + defragmentations_.size();
   if (waiting >= options_.max_waiting_calls) return Refusal::too_many_requests;
   if (!is_write(call)) return std::nullopt;
   const std::uint64_t uncommitted = state_.store().uncommitted_bytes();
   if (uncommitted >= options_.max_uncommitted_bytes) return Refusal::too_many_requests;
+  // What changes nothing makes no batch larger, but stays in the log until the store has gone on.
+  if (raft_.log().payload_bytes() >= 2 * options_.max_uncommitted_bytes) {
+    return Refusal::too_many_requests;
+  }
   return std::nullopt;
 }
 

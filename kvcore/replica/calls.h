@@ -34,6 +34,7 @@ using LeaseTimeToLiveCall =
 using LeaseLeasesCall = Call<etcdserverpb::LeaseLeasesRequest, etcdserverpb::LeaseLeasesResponse>;
 using StatusCall = Call<etcdserverpb::StatusRequest, etcdserverpb::StatusResponse>;
 using HashKvCall = Call<etcdserverpb::HashKVRequest, etcdserverpb::HashKVResponse>;
+using DefragmentCall = Call<etcdserverpb::DefragmentRequest, etcdserverpb::DefragmentResponse>;
 using MemberListCall = Call<etcdserverpb::MemberListRequest, etcdserverpb::MemberListResponse>;
 
 using AlarmCall = Call<etcdserverpb::AlarmRequest, etcdserverpb::AlarmResponse>;
@@ -41,7 +42,7 @@ using AlarmCall = Call<etcdserverpb::AlarmRequest, etcdserverpb::AlarmResponse>;
 using AnyCall =
     std::variant<RangeCall, PutCall, DeleteRangeCall, TxnCall, CompactCall, LeaseGrantCall,
                  LeaseRevokeCall, LeaseKeepAliveCall, LeaseTimeToLiveCall, LeaseLeasesCall,
-                 StatusCall, HashKvCall, MemberListCall, AlarmCall>;
+                 StatusCall, HashKvCall, DefragmentCall, MemberListCall, AlarmCall>;
 
 // The response is complete, unless there is a refusal.
 //

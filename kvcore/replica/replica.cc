@@ -155,6 +155,10 @@ Result<void> Replica::process(Instant now) {
   if (state_.store().failure()) return *state_.store().failure();
   remove_compacted();
   maybe_take_batch(now);
+  if (!defragmentations_.empty() && !defragmentation_out_) {
+    output_.defragment = true;
+    defragmentation_out_ = true;
+  }
   answer_physical_compactions();
   return {};
 }
@@ -318,13 +322,16 @@ void Replica::log_persisted(std::uint64_t ready_number) {
 
 void Replica::maybe_take_batch(Instant now) {
   const mvcc::Batch& pending = state_.store().pending_batch();
-  if (batch_entry_count_ == 0 && pending.writes.empty()) {
+  // A log that is too long for more waits for one more commit to prove the last one.
+  const bool releases_log = raft_.log().payload_bytes() >= options_.max_uncommitted_bytes &&
+                            committed_applied_ > raft_.log().compacted().index;
+  if (batch_entry_count_ == 0 && pending.writes.empty() && !releases_log) {
     batch_since_ = now;
     flush_wanted_ = false;
     return;
   }
   if (batch_out_) return;
-  if (!flush_wanted_ && now - batch_since_ < options_.batch_age &&
+  if (!flush_wanted_ && !releases_log && now - batch_since_ < options_.batch_age &&
       batch_entry_count_ < options_.batch_entries && pending.byte_count < options_.batch_bytes) {
     return;
   }
@@ -349,6 +356,16 @@ void Replica::batch_committed(std::uint64_t size_bytes, std::uint64_t size_in_us
   if (proven > raft_.log().compacted().index) {
     raft_.compact(proven);
     output_.release_log = proven;
+  }
+}
+
+void Replica::defragmented(bool done, std::uint64_t size_bytes, std::uint64_t size_in_use_bytes) {
+  CONCLAVE_CHECK(defragmentation_out_, "no defragmentation was on its way");
+  defragmentation_out_ = false;
+  size_bytes_ = size_bytes;
+  size_in_use_bytes_ = size_in_use_bytes;
+  for (const RequestId id : std::exchange(defragmentations_, {})) {
+    answer(id, done ? std::nullopt : std::optional(Refusal::not_defragmented));
   }
 }
 
@@ -423,6 +440,7 @@ void Replica::abandon(api::Refusal refusal) {
   for (const WaitingRead& read : reads_in_round_) answer(read.id, refusal);
   for (const auto& [index, read] : confirmed_reads_) answer(read.id, refusal);
   for (const RequestId id : walks_.take_all()) answer(id, refusal);
+  for (const RequestId id : std::exchange(defragmentations_, {})) answer(id, refusal);
   for (const PhysicalCompaction& compaction : physical_compactions_) {
     answer(compaction.id, refusal);
   }

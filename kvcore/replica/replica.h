@@ -44,6 +44,7 @@ struct Options {
   std::uint64_t max_request_bytes = 1572864;
   std::uint64_t quota_bytes = std::uint64_t{2} << 30;
   std::uint64_t max_waiting_calls = 100000;
+  // Of the log, and of what waits for the store. The log in memory may have twice as much.
   std::uint64_t max_uncommitted_bytes = 64 << 20;
   ReadWalks::Limits walks;
   std::size_t max_watch_streams = WatchLimits().streams_max;
@@ -70,6 +71,9 @@ struct Output {
   // To the store, as one transaction; afterwards Replica::batch_committed().
   std::shared_ptr<const mvcc::Batch> batch;
 
+  // To the store, after the batches before it; afterwards Replica::defragmented().
+  bool defragment = false;
+
   std::vector<Answer> answers;
   std::vector<WatchDelivery> deliveries;
 
@@ -77,8 +81,8 @@ struct Output {
   std::optional<raft::Index> release_log;
 
   bool empty() const {
-    return log_writes.empty() && batch == nullptr && answers.empty() && deliveries.empty() &&
-           !release_log;
+    return log_writes.empty() && batch == nullptr && !defragment && answers.empty() &&
+           deliveries.empty() && !release_log;
   }
 };
 
@@ -111,7 +115,7 @@ class Replica {
   bool idle() const {
     return pending_.empty() && keeper_.idle() && waiting_reads_.empty() &&
            reads_in_round_.empty() && confirmed_reads_.empty() && walks_.empty() &&
-           physical_compactions_.empty();
+           physical_compactions_.empty() && defragmentations_.empty();
   }
   // Everything applied is in the store, and everything appended in the log.
   bool settled() const {
@@ -123,6 +127,9 @@ class Replica {
 
   void log_persisted(std::uint64_t ready_number);
   void batch_committed(std::uint64_t size_bytes, std::uint64_t size_in_use_bytes);
+  // False: no copy could be made, and the store is as it was. A failure that is more than that ends
+  // the member.
+  void defragmented(bool done, std::uint64_t size_bytes, std::uint64_t size_in_use_bytes);
   // Nobody wants the answer any more that this is the response of: a read that goes on is ended.
   void abandon_read(const google::protobuf::Message* response);
   // What an Answer held is not in memory any more.
@@ -229,6 +236,9 @@ class Replica {
     std::optional<std::uint64_t> batch;  // that holds the last of the removal; none: not all done
   };
   std::vector<PhysicalCompaction> physical_compactions_;
+
+  std::vector<RequestId> defragmentations_;
+  bool defragmentation_out_ = false;
 
   // The batch on its way to the store, and what it will have made durable.
   bool batch_out_ = false;

@@ -62,12 +62,15 @@ CoreThread::CoreThread(Parts parts, OnFailure on_failure)
     if (!post([this, error] { fail(error); })) tell_failure(error);
   };
   store_thread_ = std::make_unique<StoreThread>(
-      *store_, StoreThread::Callbacks{[this](std::uint64_t size, std::uint64_t in_use) {
-                                        post([this, size, in_use] {
-                                          replica_->batch_committed(size, in_use);
-                                        });
-                                      },
-                                      report_failure});
+      *store_,
+      StoreThread::Callbacks{
+          [this](std::uint64_t size, std::uint64_t in_use) {
+            post([this, size, in_use] { replica_->batch_committed(size, in_use); });
+          },
+          [this](bool done, std::uint64_t size, std::uint64_t in_use) {
+            post([this, done, size, in_use] { replica_->defragmented(done, size, in_use); });
+          },
+          report_failure});
   log_thread_ = std::make_unique<LogThread>(
       std::move(parts.log),
       LogThread::Callbacks{[this](std::uint64_t number) {
@@ -285,6 +288,7 @@ void CoreThread::carry_out(replica::Output output) {
     for (auto& write : output.log_writes) log_writes_.push_back(std::move(write));
     if (unanswered_ > 1) write_log();
     if (output.batch) store_thread_->commit(std::move(output.batch));
+    if (output.defragment) store_thread_->defragment();
     if (output.release_log) log_thread_->release(*output.release_log);
   }
   for (const replica::Answer& answer : output.answers) {
@@ -413,6 +417,10 @@ void CoreThread::hash_kv(const etcdserverpb::HashKVRequest& request,
 void CoreThread::alarm(const etcdserverpb::AlarmRequest& request,
                        etcdserverpb::AlarmResponse* response, Done done) {
   submit(replica::AlarmCall{&request, response}, std::move(done));
+}
+void CoreThread::defragment(const etcdserverpb::DefragmentRequest& request,
+                            etcdserverpb::DefragmentResponse* response, Done done) {
+  submit(replica::DefragmentCall{&request, response}, std::move(done));
 }
 void CoreThread::member_list(const etcdserverpb::MemberListRequest& request,
                              etcdserverpb::MemberListResponse* response, Done done) {

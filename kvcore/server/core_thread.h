@@ -66,6 +66,8 @@ class CoreThread final : public Node {
                Done done) override;
   void alarm(const etcdserverpb::AlarmRequest& request, etcdserverpb::AlarmResponse* response,
              Done done) override;
+  void defragment(const etcdserverpb::DefragmentRequest& request,
+                  etcdserverpb::DefragmentResponse* response, Done done) override;
   void member_list(const etcdserverpb::MemberListRequest& request,
                    etcdserverpb::MemberListResponse* response, Done done) override;
   void abandon(const google::protobuf::Message* response, std::function<void()> forgotten) override;

@@ -10,6 +10,7 @@ class MaintenanceService final : public HandledService {
       : HandledService("etcdserverpb.Maintenance", handler, calls, loop) {
     serve("Status", &RequestHandler::status);
     serve("HashKV", &RequestHandler::hash_kv);
+    serve("Defragment", &RequestHandler::defragment);
     serve("Alarm", &RequestHandler::alarm);
   }
 };

@@ -129,12 +129,20 @@ StoreThread::~StoreThread() {
   thread_.join();
 }
 
-void StoreThread::commit(std::shared_ptr<const mvcc::Batch> batch) {
+void StoreThread::add(std::shared_ptr<const mvcc::Batch> work) {
   {
     const std::lock_guard guard(mutex_);
-    waiting_.push_back(std::move(batch));
+    waiting_.push_back(std::move(work));
   }
   changed_.notify_one();
+}
+
+void StoreThread::commit(std::shared_ptr<const mvcc::Batch> batch) {
+  add(std::move(batch));
+}
+
+void StoreThread::defragment() {
+  add(nullptr);
 }
 
 void StoreThread::run() {
@@ -147,13 +155,28 @@ void StoreThread::run() {
       batch = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    if (Result<void> committed = store_.commit(*batch); !committed) {
-      callbacks_.failed(committed.error());
-      return;
-    }
-    callbacks_.committed(store_.size_bytes(), store_.size_in_use_bytes());
+    if (batch ? !commit_now(*batch) : !defragment_now()) return;
   }
   if (Result<void> synced = store_.sync(); !synced) callbacks_.failed(synced.error());
+}
+
+bool StoreThread::commit_now(const mvcc::Batch& batch) {
+  if (Result<void> committed = store_.commit(batch); !committed) {
+    callbacks_.failed(committed.error());
+    return false;
+  }
+  callbacks_.committed(store_.size_bytes(), store_.size_in_use_bytes());
+  return true;
+}
+
+bool StoreThread::defragment_now() {
+  const Result<void> done = store_.defragment();
+  if (!done && store_.failed()) {
+    callbacks_.failed(done.error());
+    return false;
+  }
+  callbacks_.defragmented(done.has_value(), store_.size_bytes(), store_.size_in_use_bytes());
+  return true;
 }
 
 AnswerThread::AnswerThread() : thread_([this] { run(); }) {}

@@ -65,11 +65,13 @@ class LogThread {
   std::thread thread_;
 };
 
-// Commits batches to the store.
+// Commits batches to the store, and copies it.
 class StoreThread {
  public:
   struct Callbacks {
     std::function<void(std::uint64_t size_bytes, std::uint64_t size_in_use_bytes)> committed;
+    std::function<void(bool done, std::uint64_t size_bytes, std::uint64_t size_in_use_bytes)>
+        defragmented;
     std::function<void(const Error&)> failed;
   };
 
@@ -77,9 +79,13 @@ class StoreThread {
   ~StoreThread();  // commits what it was given, then syncs
 
   void commit(std::shared_ptr<const mvcc::Batch> batch);
+  void defragment();
 
  private:
   void run();
+  void add(std::shared_ptr<const mvcc::Batch> work);
+  bool commit_now(const mvcc::Batch& batch);
+  bool defragment_now();
 
   lmdb::Store& store_;
   const Callbacks callbacks_;
@@ -87,7 +93,7 @@ class StoreThread {
   // Protected by mutex_.
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::shared_ptr<const mvcc::Batch>> waiting_;
+  std::deque<std::shared_ptr<const mvcc::Batch>> waiting_;  // null: defragment
   bool stopping_ = false;
 
   std::thread thread_;

@@ -92,6 +92,10 @@ class RequestHandler {
                        etcdserverpb::HashKVResponse* response, Done done) = 0;
   virtual void alarm(const etcdserverpb::AlarmRequest& request,
                      etcdserverpb::AlarmResponse* response, Done done) = 0;
+  // Makes the store's file smaller; reads go on meanwhile, and writes as long as they find room in
+  // memory.
+  virtual void defragment(const etcdserverpb::DefragmentRequest& request,
+                          etcdserverpb::DefragmentResponse* response, Done done) = 0;
   virtual void member_list(const etcdserverpb::MemberListRequest& request,
                            etcdserverpb::MemberListResponse* response, Done done) = 0;
 

@@ -154,6 +154,25 @@ TEST_F(EtcdctlTest, AlarmsAreListedAndDisarmedByBothCommands) {
   EXPECT_EQ(conclave({"alarm", "list"}), "");
 }
 
+TEST_F(EtcdctlTest, DefragMakesTheFileSmallerAndLosesNothing) {
+  put_ten();
+  const std::string large(100000, 'x');
+  for (int i = 0; i < 10; ++i) etcdctl({"put", "large", large});
+  etcdctl({"compaction", "21", "--physical"});
+  const auto size = [this] {
+    return in_json({"endpoint", "status"})[0]["Status"]["dbSize"].get<int>();
+  };
+  const int before = size();
+  EXPECT_NE(etcdctl({"defrag"}).find("Finished defragmenting"), std::string::npos);
+  EXPECT_LT(size(), before - 500000);
+  etcdctl({"put", "key0", "after"});
+  kill_server();
+  start();
+  EXPECT_EQ(etcdctl({"get", "key0", "--print-value-only"}), "after\n");
+  EXPECT_EQ(etcdctl({"get", "key9", "--print-value-only"}), "value9\n");
+  EXPECT_EQ(etcdctl({"get", "large", "--print-value-only"}).size(), large.size() + 1);
+}
+
 TEST_F(EtcdctlTest, EndpointStatusAndHealth) {
   const json status = in_json({"endpoint", "status"});
   EXPECT_EQ(status[0]["Status"]["leader"], status[0]["Status"]["header"]["member_id"]);

@@ -195,6 +195,10 @@ class PretendHandler : public server::RequestHandler {
     response->add_alarms()->set_memberid(request.memberid());
     take(request, response, std::move(done));
   }
+  void defragment(const etcdserverpb::DefragmentRequest& request,
+                  etcdserverpb::DefragmentResponse* response, Done done) override {
+    take(request, response, std::move(done));
+  }
   void member_list(const etcdserverpb::MemberListRequest& request,
                    etcdserverpb::MemberListResponse* response, Done done) override {
     response->add_members()->set_name("pretend");

@@ -51,6 +51,10 @@ Result<void> SimulatedMember::step() {
   for (;;) {
     if (Result<void> processed = replica_->process(now_); !processed) return processed;
     keep(replica_->take_output());
+    if (std::exchange(defragmentation_, false)) {
+      replica_->defragmented(true, storage_.size_bytes(), storage_.size_in_use_bytes());
+      continue;
+    }
     const bool log_ready = !log_held_ && (!log_writes_.empty() || release_);
     const bool store_ready = !store_held_ && batch_ != nullptr;
     if (!log_ready && !store_ready && !replica_->has_more()) return {};
@@ -79,6 +83,7 @@ void SimulatedMember::keep(replica::Output output) {
   for (auto& write : output.log_writes) log_writes_.push_back(std::move(write));
   if (output.batch != nullptr) batch_ = std::move(output.batch);
   if (output.release_log) release_ = output.release_log;
+  defragmentation_ = defragmentation_ || output.defragment;
   for (const replica::Answer& answer : output.answers) {
     const auto waiting = waiting_.extract(answer.id);
     CONCLAVE_CHECK(!waiting.empty(), "an answer to a request that does not wait");

@@ -104,6 +104,7 @@ class SimulatedMember {
   bool store_held_ = false;
   std::vector<replica::Output::LogWrite> log_writes_;
   std::optional<raft::Index> release_;
+  bool defragmentation_ = false;
   std::shared_ptr<const mvcc::Batch> batch_;
   std::vector<replica::WatchDelivery> deliveries_;
   int batches_committed_ = 0;

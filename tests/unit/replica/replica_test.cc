@@ -391,6 +391,52 @@ TEST_F(PhysicalCompactionTest, TimesOutAndIsAbandonedLikeOtherCalls) {
   EXPECT_EQ(dropped->refusal, Refusal::timeout);
 }
 
+using DefragmentTicket = std::shared_ptr<
+    test::Ticket<etcdserverpb::DefragmentRequest, etcdserverpb::DefragmentResponse>>;
+
+TEST_F(ReplicaTest, DefragmentsOnceForAllWhoAskMeanwhile) {
+  start();
+  const auto ask = [this]() -> DefragmentTicket {
+    return member_->submit<etcdserverpb::DefragmentRequest, etcdserverpb::DefragmentResponse>({});
+  };
+  Replica& replica = member_->replica();
+  const DefragmentTicket first = ask();
+  const DefragmentTicket second = ask();
+  EXPECT_FALSE(replica.idle());
+  ASSERT_TRUE(member_->step());
+  EXPECT_TRUE(first->acknowledged());
+  EXPECT_TRUE(second->acknowledged());
+  EXPECT_FALSE(first->response.has_header()) << "as etcd's";
+  EXPECT_TRUE(replica.idle());
+  const DefragmentTicket third = ask();
+  ASSERT_TRUE(member_->step());
+  EXPECT_TRUE(third->acknowledged());
+}
+
+TEST_F(ReplicaTest, WhatChangesNothingIsBoundedTooWhileTheStoreHangs) {
+  constexpr std::uint64_t kBound = 1 << 20;
+  start([](Options& options) { options.max_uncommitted_bytes = kBound; });
+  member_->hold_store(true);
+  int taken = 0;
+  std::optional<Refusal> refusal;
+  while (!refusal && taken < 1000) {
+    etcdserverpb::DeleteRangeRequest request;
+    request.set_key("absent" + std::string(100 << 10, 'x'));
+    const auto ticket =
+        member_->call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>(request);
+    refusal = ticket->refusal;
+    if (!refusal) ++taken;
+  }
+  EXPECT_EQ(refusal, Refusal::too_many_requests);
+  EXPECT_GT(taken, 10);
+  EXPECT_LT(taken, 30);
+  member_->hold_store(false);
+  // It takes two commits, since the log is kept as long as a power cut may take the first back; and
+  // no request brings about the second.
+  ASSERT_TRUE(member_->advance(milliseconds(200)));
+  EXPECT_TRUE(member_->put("a", "1")->acknowledged());
+}
+
 // Two levels of the message for each of the transaction: beyond what protobuf's readers take.
 TEST_F(ReplicaTest, ARequestNestedAsDeepAsItsLimitAllowsIsAppliedAndAppliedAgain) {
   TxnRequest request;

@@ -79,6 +79,10 @@ class PretendNode final : public Node {
              Done done) override {
     handler_.alarm(request, response, std::move(done));
   }
+  void defragment(const etcdserverpb::DefragmentRequest& request,
+                  etcdserverpb::DefragmentResponse* response, Done done) override {
+    handler_.defragment(request, response, std::move(done));
+  }
   void member_list(const etcdserverpb::MemberListRequest& request,
                    etcdserverpb::MemberListResponse* response, Done done) override {
     handler_.member_list(request, response, std::move(done));
