@@ -9,6 +9,7 @@
 
 #include "conclave/bench/options.h"
 #include "conclave/bench/report.h"
+#include "conclave/bench/soak.h"
 #include "conclave/bench/sources.h"
 
 namespace conclave::bench {
@@ -143,6 +144,7 @@ int run(const Options& options) {
   preface.started = utc_now();
   preface.parameters = options.parameters;
   if (!preface.warning.empty()) std::cerr << "WARNING: " << preface.warning << '\n';
+  if (options.soak_seconds > 0) return soak(options);
   return measure(options, std::move(preface));
 }
 

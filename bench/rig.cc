@@ -64,6 +64,8 @@ Result<void> Rig::connect(int count) {
 }
 
 Result<std::string> Rig::call_encoded(std::string_view path, const std::string& framed_request) {
+  const Result<void> connected = connect(1);
+  if (!connected) return connected.error();
   OneCall call;
   connections_.front()->unary(path, framed_request, call);
   if (!loop_.run([&call] { return call.ended_; }, kCallLimit)) {

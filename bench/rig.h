@@ -40,6 +40,7 @@ class Rig {
   Result<void> wait_until_serving(std::chrono::seconds limit);
   // Makes it so many connections; new ones are added, none closed.
   Result<void> connect(int count);
+  // Closes all; their calls end without a word to their handlers.
   void disconnect() { connections_.clear(); }
 
   EventLoop& loop() { return loop_; }
@@ -68,6 +69,18 @@ class Rig {
   const Parameters& parameters_;
   EventLoop loop_;
   std::vector<std::unique_ptr<Connection>> connections_;
+};
+
+// Put behind handlers on the stack, it closes the connections before they go.
+class HangUp {
+ public:
+  explicit HangUp(Rig& rig) : rig_(rig) {}
+  ~HangUp() { rig_.disconnect(); }
+  HangUp(const HangUp&) = delete;
+  HangUp& operator=(const HangUp&) = delete;
+
+ private:
+  Rig& rig_;
 };
 
 }  // namespace conclave::bench

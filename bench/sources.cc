@@ -6,6 +6,26 @@ namespace conclave::bench {
 namespace {
 
 constexpr int kLoadClients = 16;
+constexpr int kGrantClients = 200;
+
+class GrantSource : public CallSource {
+ public:
+  GrantSource(std::int64_t first, std::int64_t ttl_seconds) : next_(first) {
+    request_.set_ttl(ttl_seconds);
+  }
+
+  Call next(int) override {
+    request_.set_id(next_++);
+    framed_ = framed(request_);
+    return {kGrantPath, framed_};
+  }
+  bool accept(int, std::string_view message) override { return !message.empty(); }
+
+ private:
+  std::int64_t next_;
+  etcdserverpb::LeaseGrantRequest request_;
+  std::string framed_;
+};
 
 // Where the key's digits lie in a request whose first field is the key: behind the frame's header,
 // the field's tag, its length and the key's letter.
@@ -30,7 +50,14 @@ std::string key_of(char prefix, std::int64_t number) {
   return key;
 }
 
-PutSource::PutSource(char prefix, std::int64_t keys, std::int64_t value_bytes) : keys_(keys) {
+std::int64_t number_of(std::string_view key) {
+  std::int64_t number = 0;
+  for (const char digit : key.substr(1)) number = number * 10 + (digit - '0');
+  return number;
+}
+
+PutSource::PutSource(char prefix, std::int64_t keys, std::int64_t value_bytes, Order order)
+    : keys_(keys), order_(order) {
   etcdserverpb::PutRequest request;
   request.set_key(key_of(prefix, 0));
   request.set_value(std::string(static_cast<std::size_t>(value_bytes), 'v'));
@@ -38,8 +65,11 @@ PutSource::PutSource(char prefix, std::int64_t keys, std::int64_t value_bytes) :
 }
 
 CallSource::Call PutSource::next(int) {
-  write_key_number(request_,
-                   static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(keys_))));
+  const std::int64_t number =
+      order_ == Order::ascending
+          ? made_++ % keys_
+          : static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(keys_)));
+  write_key_number(request_, number);
   return {kPutPath, request_};
 }
 
@@ -173,6 +203,15 @@ Result<void> load(Rig& rig, char prefix, std::int64_t keys, std::int64_t first_l
   if (*found != keys) {
     return failure("loaded " + std::to_string(keys) + " keys, found " + std::to_string(*found));
   }
+  return {};
+}
+
+Result<void> grant_leases(Rig& rig, std::int64_t first, std::int64_t count,
+                          std::int64_t ttl_seconds) {
+  GrantSource source(first, ttl_seconds);
+  const auto granted =
+      run_flood(rig, source, {.clients = kGrantClients, .connections = 10, .operations = count});
+  if (!granted) return granted.error();
   return {};
 }
 

@@ -15,12 +15,15 @@ inline constexpr std::size_t kKeyBytes = 8;
 
 // Eight bytes: a letter that keeps workloads apart, and digits.
 std::string key_of(char prefix, std::int64_t number);
+std::int64_t number_of(std::string_view key);
 
-// Puts of random keys out of `keys`. The request is encoded once, and only the key's digits are
-// written anew for each call.
+enum class Order { random, ascending };
+
+// Puts of keys out of `keys`. The request is encoded once, and only the key's digits are written
+// anew for each call.
 class PutSource : public CallSource {
  public:
-  PutSource(char prefix, std::int64_t keys, std::int64_t value_bytes);
+  PutSource(char prefix, std::int64_t keys, std::int64_t value_bytes, Order order = Order::random);
 
   Call next(int client) override;
   bool accept(int client, std::string_view message) override;
@@ -29,6 +32,8 @@ class PutSource : public CallSource {
 
  private:
   std::int64_t keys_;
+  Order order_;
+  std::int64_t made_ = 0;
   Random random_{1};
   std::string request_;
 };
@@ -111,5 +116,9 @@ class LoadSource : public CallSource {
 
 // Puts `keys` keys and counts them.
 Result<void> load(Rig& rig, char prefix, std::int64_t keys, std::int64_t first_lease = 0);
+
+// Grants leases `first` to first+count-1, without keys.
+Result<void> grant_leases(Rig& rig, std::int64_t first, std::int64_t count,
+                          std::int64_t ttl_seconds);
 
 }  // namespace conclave::bench

@@ -53,9 +53,9 @@ Result<std::vector<Row>> ranges_of_both_kinds(Rig& rig, const FloodPlan& plan, s
 }
 
 // A client's calls in turn: a lease is granted under the next id, then its key is put.
-class GrantSource : public CallSource {
+class GrantAndPutSource : public CallSource {
  public:
-  GrantSource(int clients, std::int64_t value_bytes)
+  GrantAndPutSource(int clients, std::int64_t value_bytes)
       : granted_(static_cast<std::size_t>(clients), 0) {
     put_.set_value(std::string(static_cast<std::size_t>(value_bytes), 'v'));
   }
@@ -161,7 +161,7 @@ Result<std::vector<Row>> run_compare_and_swap(Rig& rig) {
 
 Result<std::vector<Row>> run_lease_grant(Rig& rig) {
   constexpr int kClients = 100;
-  GrantSource source(kClients, rig.parameter("value-bytes"));
+  GrantAndPutSource source(kClients, rig.parameter("value-bytes"));
   const std::int64_t calls = 2 * rig.parameter("w9-leases");
   const Result<FloodOutcome> outcome = run_flood(rig, source, plan_of(kClients, 10, calls));
   if (!outcome) return outcome.error();
