@@ -25,7 +25,7 @@ constexpr Floor kFloors[] = {
     {"W5/wide", kServerCpu, times_better, kHalf},
     {"W5/hot", kRate, times_better, 3},
     {"W5/hot", kServerCpu, times_better, kHalf},
-    {"W6", "events per CPU second", times_better, 3},
+    {"W6/flood", "events per CPU second", times_better, 3},
     {"W8", "times slower", ours_at_most, 2},
     {"W9", kServerCpu, times_better, kHalf},
     {"W10/few", "lost", ours_at_most, 0},

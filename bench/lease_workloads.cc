@@ -23,21 +23,58 @@ Result<void> check_lease_count(Rig& rig, std::int64_t expected) {
                  std::to_string(listed->leases_size()) + " do");
 }
 
+double renewal_period_seconds(std::int64_t ttl_seconds) {
+  return static_cast<double>(ttl_seconds) / 3;
+}
+
+Result<void> settle(Rig& rig, Renewals& renewals) {
+  renewals.stop();
+  const bool settled = rig.loop().run(
+      [&renewals] { return renewals.is_settled() || renewals.is_failed(); }, kSettleLimit);
+  if (renewals.is_failed()) return failure(renewals.error());
+  if (!settled) return failure("renewals were not answered within a minute");
+  return {};
+}
+
+// Each lease once, as fast as the server answers.
+Result<void> renew_all(Rig& rig, Renewals& renewals, std::int64_t leases) {
+  renewals.set_leases(leases);
+  renewals.renew(leases);
+  return settle(rig, renewals);
+}
+
+// Grants leases up to `count`. Should making them all take longer than the first ones would live,
+// those are renewed in between.
+Result<void> grant_and_keep(Rig& rig, Renewals& renewals, std::int64_t granted, std::int64_t count,
+                            std::int64_t ttl_seconds) {
+  constexpr std::int64_t kSlice = 10'000;
+  const auto period = std::chrono::seconds(std::max<std::int64_t>(1, ttl_seconds / 3));
+  TimePoint renewed = Clock::now();
+  Result<void> done;
+  if (granted > 0) done = renew_all(rig, renewals, granted);
+  while (done && granted < count) {
+    const std::int64_t slice = std::min(kSlice, count - granted);
+    done = grant_leases(rig, granted + 1, slice, ttl_seconds);
+    granted += slice;
+    if (!done || Clock::now() - renewed < period) continue;
+    renewed = Clock::now();
+    done = renew_all(rig, renewals, granted);
+  }
+  renewals.set_leases(count);
+  return done;
+}
+
 Result<Row> keep_alive(Rig& rig, Renewals& renewals, std::string id, std::int64_t leases) {
   const double seconds = static_cast<double>(rig.parameter("w10-seconds"));
-  const double period = static_cast<double>(rig.parameter("w10-ttl-seconds")) / 3;
-  renewals.set_leases(leases);
   renewals.clear();
   const UsageMeter meter(rig.server().pid());
-  renewals.start(period);
+  renewals.start(renewal_period_seconds(rig.parameter("w10-ttl-seconds")));
   const auto duration = std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
   rig.loop().run([&renewals] { return renewals.is_failed(); }, duration);
   renewals.stop();
   const Usage usage = meter.stop();
-  const bool settled = rig.loop().run(
-      [&renewals] { return renewals.is_settled() || renewals.is_failed(); }, kSettleLimit);
-  if (renewals.is_failed()) return failure(id + ": " + renewals.error());
-  if (!settled) return failure(id + ": renewals were not answered within a minute");
+  const Result<void> settled = settle(rig, renewals);
+  if (!settled) return settled.error();
 
   const auto answered = static_cast<double>(renewals.answered());
   Row row{std::move(id), std::to_string(leases) + " leases on 1000 streams", {}};
@@ -91,7 +128,7 @@ Result<std::vector<Row>> run_lease_keep_alive(Rig& rig) {
     const std::int64_t leases = rig.parameter(many ? "w10-leases-many" : "w10-leases-few");
     if (leases <= granted) return failure("W10: --w10-leases-many must be above -few");
     const Result<void> made =
-        grant_leases(rig, granted + 1, leases - granted, rig.parameter("w10-ttl-seconds"));
+        grant_and_keep(rig, renewals, granted, leases, rig.parameter("w10-ttl-seconds"));
     if (!made) return made.error();
     granted = leases;
     Result<Row> row = keep_alive(rig, renewals, many ? "W10/many" : "W10/few", leases);
@@ -113,7 +150,7 @@ Result<std::vector<Row>> run_lease_expiry(Rig& rig) {
   Watchers watchers(rig);
   PutSource source('p', 1'000, rig.parameter("value-bytes"));
   const HangUp closes_first(rig);
-  Result<void> ready = grant_leases(rig, 1, leases, ttl_seconds);
+  Result<void> ready = grant_and_keep(rig, renewals, 0, leases, ttl_seconds);
   if (ready) ready = load(rig, 'k', leases, 1);
   if (!ready) return ready.error();
   etcdserverpb::WatchCreateRequest deletions;
@@ -124,14 +161,10 @@ Result<std::vector<Row>> run_lease_expiry(Rig& rig) {
   ready = watchers.wait_until_created(kSettleLimit);
   if (!ready) return ready.error();
 
-  renewals.set_leases(leases);
-  renewals.renew(leases);
-  const bool settled = rig.loop().run(
-      [&renewals] { return renewals.is_settled() || renewals.is_failed(); }, kSettleLimit);
-  if (!settled || renewals.is_failed() || renewals.lost() > 0) {
-    return failure(
-        "W11: not all leases lived until their last renewal: choose a higher "
-        "--w11-ttl-seconds");
+  ready = renew_all(rig, renewals, leases);
+  if (!ready) return ready.error();
+  if (renewals.lost() > 0) {
+    return failure("not all leases lived until their last renewal: raise --w11-ttl-seconds");
   }
   const TimePoint due = renewals.last_answer() + std::chrono::seconds(ttl_seconds);
   PacedPuts puts(rig, source, {.first_connection = kConnections + 1, .per_second = kPutsPerSecond});

@@ -70,7 +70,8 @@ Result<std::vector<Row>> run_once(const Options& options, const Workload& worklo
   return rows;
 }
 
-// Every pair begins with the other server, so that a machine that slowly changes favours neither.
+// Pairs begin with one server and the other in turn, so that a machine that slowly changes favours
+// neither.
 void run_pairs(const Options& options, const Workload& workload, Results& results) {
   const std::int64_t pairs = options.pairs_given
                                  ? options.pairs
@@ -79,9 +80,12 @@ void run_pairs(const Options& options, const Workload& workload, Results& result
     for (std::size_t turn = 0; turn < options.servers.size(); ++turn) {
       const std::size_t server = (turn + static_cast<std::size_t>(pair)) % options.servers.size();
       const ServerProgram& program = options.servers[server];
-      std::fprintf(stderr, "%s %s, %lld of %lld ...\n", workload.id, program.name.c_str(),
+      std::fprintf(stderr, "%s %s, %lld of %lld ...", workload.id, program.name.c_str(),
                    static_cast<long long>(pair + 1), static_cast<long long>(pairs));
+      const TimePoint began = Clock::now();
       const Result<std::vector<Row>> rows = run_once(options, workload, program);
+      std::fprintf(stderr, " %.1f s\n",
+                   std::chrono::duration<double>(Clock::now() - began).count());
       if (!rows) {
         results.add_failure(std::string(workload.id) + " on " + program.name + ": " +
                             rows.error().message);

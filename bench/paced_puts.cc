@@ -1,6 +1,13 @@
 #include "conclave/bench/paced_puts.h"
 
 namespace conclave::bench {
+namespace {
+
+// Servers differ in the code that comes with it.
+constexpr std::string_view kTooManyRequests = "etcdserver: too many requests";
+constexpr std::string_view kTimedOut = "etcdserver: request timed out";
+
+}  // namespace
 
 class PacedPuts::Put : public StreamHandler {
  public:
@@ -11,6 +18,15 @@ class PacedPuts::Put : public StreamHandler {
   void on_end(const Status& status) override {
     --owner_.in_flight_;
     owner_.idle_.push_back(this);
+    if (status.message == kTooManyRequests) {
+      ++owner_.refused_;
+      return;
+    }
+    if (status.message.starts_with(kTimedOut)) {
+      ++owner_.timed_out_;
+      owner_.latencies_.record_ns((Clock::now() - due_).count());
+      return;
+    }
     if (status.code != 0) {
       owner_.error_ = "a put failed: status " + std::to_string(status.code) + ", " +
                       std::string(status.message);

@@ -13,7 +13,8 @@
 namespace conclave::bench {
 
 // Open loop: puts leave at a fixed rate whether or not the earlier ones have been answered, and
-// each latency counts from the time at which its put was due.
+// each latency counts from the time at which its put was due. A server may refuse a put because it
+// has too many, or give one up after seconds; both is counted.
 //
 // Caveat: like every handler it must outlive the rig's connections (HangUp).
 class PacedPuts {
@@ -37,6 +38,9 @@ class PacedPuts {
   const std::string& error() const { return error_; }
 
   std::int64_t acknowledged() const { return acknowledged_; }
+  std::int64_t refused() const { return refused_; }
+  // Given up by the server, and perhaps carried out.
+  std::int64_t timed_out() const { return timed_out_; }
   LatencyHistogram& latencies() { return latencies_; }
 
  private:
@@ -52,6 +56,8 @@ class PacedPuts {
   std::int64_t sent_ = 0;
   std::int64_t in_flight_ = 0;
   std::int64_t acknowledged_ = 0;
+  std::int64_t refused_ = 0;
+  std::int64_t timed_out_ = 0;
   bool stopped_ = false;
   std::string error_;
   LatencyHistogram latencies_;

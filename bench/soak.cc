@@ -145,13 +145,14 @@ class Soak {
     }
     std::printf(
         "end: put p50 %s p99 %s p99.9 %s longest %s µs; renewal p99.9 %s µs, lost %lld; %lld "
-        "events; server CPU %.1f %% of a core\n",
+        "events; %lld puts refused; server CPU %.1f %% of a core\n",
         readable(puts_->latencies().percentile_us(0.5)).c_str(),
         readable(puts_->latencies().percentile_us(0.99)).c_str(),
         readable(puts_->latencies().percentile_us(0.999)).c_str(),
         readable(puts_->latencies().max_us()).c_str(),
         readable(renewals_->latencies().percentile_us(0.999)).c_str(),
         static_cast<long long>(renewals_->lost()), static_cast<long long>(watchers_.events()),
+        static_cast<long long>(puts_->refused() + watched_puts_->refused()),
         100 * usage.server_cpu_seconds / usage.seconds);
     return renewals_->lost() == 0 ? Result<void>() : failure("leases were lost");
   }

@@ -101,18 +101,17 @@ Renewals::~Renewals() = default;
 void Renewals::renew(std::int64_t count) {
   // After a stream has ended there is nothing to send on.
   for (std::int64_t i = 0; i < count && !is_failed(); ++i) {
-    const std::int64_t lease = next_++ % leases_ + 1;
+    last_ = last_ < leases_ ? last_ + 1 : 1;
     ++sent_;
-    streams_[static_cast<std::size_t>(lease) % streams_.size()]->renew(lease);
+    streams_[static_cast<std::size_t>(last_) % streams_.size()]->renew(last_);
   }
 }
 
 void Renewals::start(double period_seconds) {
-  const double per_second = static_cast<double>(leases_) / period_seconds;
-  const double ticks = std::min(per_second, 1'000.0);
+  constexpr double kTicksPerSecond = 500;
   owed_ = 0;
-  pacer_.emplace(rig_.loop(), ticks, [this, per_tick = per_second / ticks](TimePoint) {
-    owed_ += per_tick;
+  pacer_.emplace(rig_.loop(), kTicksPerSecond, [this, period_seconds](TimePoint) {
+    owed_ += static_cast<double>(leases_) / period_seconds / kTicksPerSecond;
     const auto whole = static_cast<std::int64_t>(owed_);
     owed_ -= static_cast<double>(whole);
     renew(whole);

@@ -34,6 +34,7 @@ class Watchers {
     callback_ = std::move(callback);
   }
 
+  std::int64_t count() const { return wanted_; }
   std::int64_t events() const { return events_; }
   bool is_failed() const { return !error_.empty(); }
   const std::string& error() const { return error_; }
@@ -58,6 +59,7 @@ class Renewals {
   Renewals(Rig& rig, std::size_t first_connection, std::size_t connections, std::size_t streams);
   ~Renewals();
 
+  // May grow while they are kept alive.
   void set_leases(std::int64_t count) { leases_ = count; }
   // Renews `count` leases, those whose turn it is.
   void renew(std::int64_t count);
@@ -81,7 +83,7 @@ class Renewals {
   std::vector<std::unique_ptr<Stream>> streams_;
   std::optional<Pacer> pacer_;
   std::int64_t leases_ = 0;
-  std::int64_t next_ = 0;
+  std::int64_t last_ = 0;  // the lease that was renewed last
   std::int64_t sent_ = 0;
   std::int64_t answered_ = 0;
   std::int64_t lost_ = 0;
