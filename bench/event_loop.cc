@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <csignal>
 
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -10,6 +11,19 @@
 #include "conclave/base/check.h"
 
 namespace conclave::bench {
+namespace {
+
+volatile std::sig_atomic_t interrupted = 0;
+
+}  // namespace
+
+void catch_interrupts() {
+  for (const int signal : {SIGINT, SIGTERM}) std::signal(signal, [](int) { interrupted = 1; });
+}
+
+bool is_interrupted() {
+  return interrupted != 0;
+}
 
 EventLoop::EventLoop() : epoll_(epoll_create1(EPOLL_CLOEXEC)) {
   CONCLAVE_CHECK(epoll_ >= 0, "no epoll descriptor can be made");
@@ -43,7 +57,7 @@ bool EventLoop::run(const std::function<bool()>& done, std::chrono::nanoseconds 
     flush_marked();
     if (done()) return true;
     const TimePoint now = Clock::now();
-    if (now >= deadline) return false;
+    if (now >= deadline || is_interrupted()) return false;
     if (!fire_due_timers(now)) wait_until(deadline);
   }
 }

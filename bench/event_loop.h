@@ -20,6 +20,11 @@ class Pollable {
   virtual void flush() = 0;
 };
 
+// From now on SIGINT and SIGTERM end every run() instead of the process, so that servers and their
+// directories are cleared away.
+void catch_interrupts();
+bool is_interrupted();
+
 // One thread, one epoll, timers of nanoseconds: all that a generator does happens inside run().
 //
 // Caveat: what is watched must not be destroyed inside run().
@@ -40,7 +45,7 @@ class EventLoop {
   TimerId at(TimePoint when, std::function<void()> callback);
   void cancel(const TimerId& timer) { timers_.erase(timer); }
 
-  // Until `done` holds (true) or `limit` has passed (false).
+  // Until `done` holds (true), or `limit` has passed or an interrupt has come (false).
   bool run(const std::function<bool()>& done, std::chrono::nanoseconds limit);
 
  private:

@@ -84,6 +84,7 @@ void run_pairs(const Options& options, const Workload& workload, Results& result
                    static_cast<long long>(pair + 1), static_cast<long long>(pairs));
       const TimePoint began = Clock::now();
       const Result<std::vector<Row>> rows = run_once(options, workload, program);
+      if (is_interrupted()) return;
       std::fprintf(stderr, " %.1f s\n",
                    std::chrono::duration<double>(Clock::now() - began).count());
       if (!rows) {
@@ -121,10 +122,12 @@ int measure(const Options& options, Preface preface) {
     run_pairs(options, *workload, results);
     // After each, so that an interrupted run leaves what it found.
     written = write_all(options.output, preface, results) && written;
+    if (is_interrupted()) break;
   }
   std::cout << table_text(preface, results) << "\nwritten: " << options.output.string()
             << "/results.{md,csv,json,svg}\n";
-  return results.failures().empty() && written ? 0 : 1;
+  if (is_interrupted()) std::cerr << "conclave-bench: interrupted, the rest was not run\n";
+  return results.failures().empty() && written && !is_interrupted() ? 0 : 1;
 }
 
 int run(const Options& options) {
@@ -137,6 +140,7 @@ int run(const Options& options) {
     return 1;
   }
   allow_many_files();
+  catch_interrupts();
   Preface preface;
   preface.machine = describe_machine(options.directory);
   preface.warning = why_not_quiet(preface.machine);

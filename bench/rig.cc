@@ -37,7 +37,7 @@ Error failure(std::string message) {
 Result<void> Rig::wait_until_serving(std::chrono::seconds limit) {
   const TimePoint deadline = Clock::now() + limit;
   std::string last = "never asked";
-  while (Clock::now() < deadline && !server_.has_ended()) {
+  while (Clock::now() < deadline && !server_.has_ended() && !is_interrupted()) {
     disconnect();
     Result<void> connected = connect(1);
     if (connected) {

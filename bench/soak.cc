@@ -59,7 +59,7 @@ class Soak {
     const auto compaction = std::chrono::seconds(rig_.parameter("soak-compaction-seconds"));
     TimePoint next_compaction = began + compaction;
     TimePoint next_line = began;
-    while (seconds() < static_cast<double>(options_.soak_seconds)) {
+    while (seconds() < static_cast<double>(options_.soak_seconds) && !is_interrupted()) {
       const TimePoint now = Clock::now();
       if (now >= next_line) {
         print(seconds());
@@ -175,6 +175,7 @@ class Soak {
 int soak(const Options& options) {
   bool failed = false;
   for (const ServerProgram& program : options.servers) {
+    if (is_interrupted()) break;
     std::printf("%s: %s\n", program.name.c_str(), options.parameters.text("soak-").c_str());
     ServerProcess server(program, options.directory);
     server.launch();

@@ -69,8 +69,7 @@ class Renewals::Stream : public StreamHandler {
     }
     if (reply_.ttl() <= 0) ++owner_.lost_;
     ++owner_.answered_;
-    owner_.last_answer_ = Clock::now();
-    owner_.latencies_.record_ns((owner_.last_answer_ - sent_.front()).count());
+    owner_.latencies_.record_ns((Clock::now() - sent_.front()).count());
     sent_.pop_front();
   }
   void on_end(const Status& status) override {

@@ -72,7 +72,6 @@ class Renewals {
   const std::string& error() const { return error_; }
   std::int64_t answered() const { return answered_; }
   std::int64_t lost() const { return lost_; }  // answered with "there is no such lease"
-  TimePoint last_answer() const { return last_answer_; }
   LatencyHistogram& latencies() { return latencies_; }
   void clear();
 
@@ -88,7 +87,6 @@ class Renewals {
   std::int64_t answered_ = 0;
   std::int64_t lost_ = 0;
   double owed_ = 0;  // the part of a renewal that a tick has left over
-  TimePoint last_answer_;
   LatencyHistogram latencies_;
   std::string error_;
 };
