@@ -13,7 +13,7 @@ constexpr Workload kWorkloads[] = {
     {"W5", "compare-and-swap transaction, 100 clients", "w5-", kAnyPairs, run_compare_and_swap},
     {"W6", "watch: events to very many watchers", "w6-", kAnyPairs, run_watch_fan_out},
     {"W7", "watch: from put to event", "w7-", kAnyPairs, run_watch_latency},
-    {"W8", "watch: puts while a watcher catches up", "w8-", kAnyPairs, run_watch_catch_up},
+    {"W8", "watch: puts while a watcher catches up", "w8-", 3, run_watch_catch_up},
     {"W9", "lease grant and a key, 100 clients", "w9-", kAnyPairs, run_lease_grant},
     {"W10", "leases kept alive", "w10-", 2, run_lease_keep_alive},
     {"W11", "leases that expire together", "w11-", 1, run_lease_expiry},
