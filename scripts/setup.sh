@@ -4,6 +4,7 @@
 #
 #   scripts/setup.sh build    what the build needs
 #   scripts/setup.sh test     that, and what the tests need
+#   scripts/setup.sh bench    that of the build, and what the benchmarks need
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,11 +16,15 @@ peers=()
 case "$what" in
   build) ;;
   test)
-    packages+=(strace python3 procps util-linux clang-format)
+    packages+=(strace python3 procps util-linux clang-format libnghttp2-dev)
+    peers=(etcd-server etcd-client)
+    ;;
+  bench)
+    packages+=(libnghttp2-dev nghttp2-client)
     peers=(etcd-server etcd-client)
     ;;
   *)
-    echo "setup: '$what' is neither build nor test" >&2
+    echo "setup: '$what' is neither build, test nor bench" >&2
     exit 2
     ;;
 esac

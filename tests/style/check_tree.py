@@ -18,7 +18,7 @@ GRPC_ROOMS = {"kvcore/server", "client"}
 
 ROOM_FOLDERS = ["kvcore/base", "kvcore/api", "kvcore/raft", "kvcore/mvcc", "kvcore/lease", "kvcore/replica",
                 "kvcore/wal", "kvcore/lmdb", "kvcore/server", "client", "recipes/session", "recipes/lock",
-                "recipes/election", "embedded", "cli"]
+                "recipes/election", "embedded", "cli", "bench"]
 
 
 def tracked_files():

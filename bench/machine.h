@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include <sys/types.h>
+
+namespace conclave::bench {
+
+struct Machine {
+  std::string processor;
+  int cores = 0;
+  std::string kernel;
+  double memory_gib = 0;
+  double load_1m = 0;  // processes that wanted to run in the last minute, before we began
+  std::string filesystem;
+};
+
+// `directory` is where the servers will keep their data.
+Machine describe_machine(const std::filesystem::path& directory);
+
+// What keeps figures taken now from being worth much, as a sentence; "" if nothing does.
+std::string why_not_quiet(const Machine& machine);
+
+// What a process holds in memory; zero if it has ended.
+struct Memory {
+  double resident_mib = 0;
+  double anonymous_mib = 0;  // without mapped files, which the kernel can drop at any time
+};
+Memory memory_of(pid_t pid);
+
+// Processor time since some moment, of a process with all its threads, ended ones too, and of the
+// whole machine.
+double process_cpu_seconds(pid_t pid);
+double own_cpu_seconds();
+double machine_cpu_seconds();
+
+struct Usage {
+  double seconds = 0;
+  double server_cpu_seconds = 0;
+  double client_cpu_seconds = 0;
+  double others_cpu_seconds = 0;  // what neither took: the kernel's own and whoever else runs
+};
+
+// From its making until stop().
+class UsageMeter {
+ public:
+  explicit UsageMeter(pid_t server);
+  Usage stop() const;
+
+ private:
+  pid_t server_;
+  std::int64_t start_ns_;
+  double server_start_;
+  double client_start_;
+  double machine_start_;
+};
+
+}  // namespace conclave::bench
