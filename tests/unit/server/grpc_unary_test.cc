@@ -138,11 +138,10 @@ TEST_F(UnaryTest, EveryRefusalArrivesWithItsCodeAndText) {
 }
 
 TEST_F(UnaryTest, WhatIsNotCarriedOutIsUnimplemented) {
-  pb::DefragmentResponse defragmented;
-  EXPECT_EQ(pb::Maintenance::NewStub(channel_)
-                ->Defragment(context().get(), {}, &defragmented)
-                .error_code(),
-            grpc::StatusCode::UNIMPLEMENTED);
+  pb::MoveLeaderResponse moved;
+  EXPECT_EQ(
+      pb::Maintenance::NewStub(channel_)->MoveLeader(context().get(), {}, &moved).error_code(),
+      grpc::StatusCode::UNIMPLEMENTED);
   pb::MemberAddResponse added;
   EXPECT_EQ(pb::Cluster::NewStub(channel_)->MemberAdd(context().get(), {}, &added).error_code(),
             grpc::StatusCode::UNIMPLEMENTED);
