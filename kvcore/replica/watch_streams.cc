@@ -18,7 +18,8 @@ constexpr std::size_t kRevisionsPerTake = 1000;
 // into a watcher something more, since reading history that a watcher does not want costs too.
 constexpr std::uint64_t kBytesPerCollect = 4 << 20;
 constexpr std::uint64_t kCostOfTake = 256;
-constexpr std::uint64_t kCostOfCatchUp = kBytesPerCollect / 16;
+constexpr std::uint64_t kCostOfCatchUp = kBytesPerCollect / 2;
+constexpr std::size_t kRevisionsPerCatchUp = 250;
 // Answers that wait for a reader before no more of its requests are taken.
 constexpr std::size_t kAnswersMax = 64;
 constexpr std::string_view kResponseTooLarge =
@@ -57,7 +58,7 @@ std::int64_t header_revision(const mvcc::WatchDelivery& taken, const mvcc::Watch
 }  // namespace
 
 WatchStreams::WatchStreams(const mvcc::Store& store, WatchLimits limits)
-    : store_(store), limits_(limits), hub_(store) {}
+    : store_(store), limits_(limits), hub_(store, {.max_step_revisions = kRevisionsPerCatchUp}) {}
 
 void WatchStreams::activate(StreamId id, Stream& stream) {
   if (std::exchange(stream.active, true)) return;

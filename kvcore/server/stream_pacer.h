@@ -14,9 +14,9 @@ namespace conclave::server {
 // they may be given more.
 //
 // A response costs the transport much more than what is in it. When all watch streams together are
-// sent more responses than half the machine can carry, streams wait a little for their next round,
-// in which each watcher then gets several revisions in one response: more events in less time, and
-// writes are not starved. Below that nobody waits.
+// sent more responses than a part of the machine can carry, streams wait a little for their next
+// round, in which each watcher then gets several revisions in one response: more events in less
+// time, and writes are not starved. Below that nobody waits.
 //
 // Threads: calls from any; what is handed over runs on the caller's or on one thread of its own.
 class StreamPacer {

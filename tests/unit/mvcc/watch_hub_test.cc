@@ -38,7 +38,7 @@ class WatchHubTest : public ::testing::Test {
     return all;
   }
   Seen take(WatcherId id) { return seen(hub.take(id, 100)); }
-  etcdserverpb::WatchResponse decoded(const WatchDelivery& delivery, const WatchSpec& spec) const {
+  etcdserverpb::WatchResponse decoded(const WatchDelivery& delivery, const WatchSpec& spec) {
     std::string bytes;
     for (const WatchPiece& piece : delivery.pieces) {
       bytes += encode_events(piece, spec, *store)->bytes;

@@ -26,6 +26,12 @@ class PretendNode final : public Node {
     if (failing_.joinable()) failing_.join();
   }
   bool is_ready() const override { return true; }
+  // It does nothing between requests.
+  void attach(std::function<void()> /*wake*/) override {}
+  std::chrono::steady_clock::time_point drive() override {
+    return std::chrono::steady_clock::now() + std::chrono::hours(1);
+  }
+  void detach() override {}
 
   void range(const etcdserverpb::RangeRequest& request, etcdserverpb::RangeResponse* response,
              Done done) override {
