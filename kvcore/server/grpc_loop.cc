@@ -46,14 +46,13 @@ void GrpcLoop::start() {
 void GrpcLoop::shutdown() {
   if (ending_.exchange(true)) return;
   take_no_more_calls();
-  if (!thread_.joinable()) {
-    queue_->Shutdown();
-    void* tag = nullptr;
-    for (bool ok = false; queue_->Next(&tag, &ok);) static_cast<Completion*>(tag)->complete(ok);
-    return;
+  if (thread_.joinable()) {
+    wake_.ask();
+    thread_.join();
   }
-  wake_.ask();
-  thread_.join();
+  queue_->Shutdown();
+  void* tag = nullptr;
+  for (bool ok = false; queue_->Next(&tag, &ok);) static_cast<Completion*>(tag)->complete(ok);
 }
 
 void GrpcLoop::run() {
@@ -64,20 +63,16 @@ void GrpcLoop::run() {
     next = driven_ != nullptr ? driven_->drive() : steady_clock::now() + std::chrono::hours(1);
   }
   if (driven_ != nullptr) driven_->detach();
-  queue_->Shutdown();
-  while (gather(steady_clock::now() + std::chrono::hours(1))) {
-  }
 }
 
-// Waits for something to come in, and takes what else is there; false when the queue has ended.
-bool GrpcLoop::gather(steady_clock::time_point until) {
+// Waits for something to come in, and takes what else is there.
+void GrpcLoop::gather(steady_clock::time_point until) {
   gpr_timespec deadline = grpc_time(until);
   int empty_polls = 0;
   for (int taken = 0; taken < kGatherMax;) {
     void* tag = nullptr;
     bool ok = false;
     const auto status = queue_->AsyncNext(&tag, &ok, deadline);
-    if (status == grpc::CompletionQueue::SHUTDOWN) return false;
     if (status == grpc::CompletionQueue::GOT_EVENT) {
       static_cast<Completion*>(tag)->complete(ok);
       ++taken;
@@ -87,7 +82,6 @@ bool GrpcLoop::gather(steady_clock::time_point until) {
     }
     deadline = gpr_time_0(GPR_CLOCK_MONOTONIC);
   }
-  return true;
 }
 
 }  // namespace conclave::server

@@ -59,7 +59,7 @@ class GrpcLoop {
   };
 
   void run();
-  bool gather(std::chrono::steady_clock::time_point until);
+  void gather(std::chrono::steady_clock::time_point until);
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   Driven* const driven_;
