@@ -9,7 +9,7 @@ using std::chrono::steady_clock;
 
 // As much as is taken in before the handler's turn: enough that a sync of the log serves many, not
 // so much that the log waits while the network is read.
-constexpr int kGatherMax = 240;
+constexpr int kGatherMax = 120;
 // A poll handles one socket at a time, and calls that it found may come only with the next poll.
 constexpr int kEmptyPollsMax = 4;
 
