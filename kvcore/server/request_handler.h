@@ -18,10 +18,10 @@ class WatchSink {
  public:
   virtual ~WatchSink() = default;
 
-  // On the core thread: must not block and must not call back into the stream. The order of the
-  // calls is the order on the wire. After a batch with messages there is none with others before
-  // WatchStream::acknowledge(): a client that does not read gets fewer and larger responses, or
-  // falls back to catching up from the store, instead of filling memory.
+  // On the thread that drives the node: must not block and must not call back into the stream. The
+  // order of the calls is the order on the wire. After a batch with messages there is none with
+  // others before WatchStream::acknowledge(): a client that does not read gets fewer and larger
+  // responses, or falls back to catching up from the store, instead of filling memory.
   virtual void deliver(api::WatchBatch batch) = 0;
 
   // The stream is over from the server's side (shutdown, lost leadership of a stream that asked for
@@ -30,8 +30,9 @@ class WatchSink {
 };
 
 // The client's end of one watch stream. Calls may come from any thread; each is carried out on the
-// core thread in the order given. Destroying it cancels all watchers of the stream; after the
-// destructor returns a delivery may still be under way, so the sink is kept alive by a shared_ptr.
+// thread that drives the node, in the order given. Destroying it cancels all watchers of the
+// stream; after the destructor returns a delivery may still be under way, so the sink is kept alive
+// by a shared_ptr.
 class WatchStream {
  public:
   virtual ~WatchStream() = default;
@@ -50,9 +51,9 @@ class WatchStream {
 // The seam between a decoded request and whatever carried it. gRPC stands in front of it, the node
 // behind.
 //
-// Threads: calls from any thread; none blocks. `done` runs once, mostly on the core thread: it must
-// not block and must not destroy the handler. Request and response must stay alive and untouched
-// until then.
+// Threads: calls from any thread; none blocks. `done` runs once, mostly on the thread that drives
+// the node: it must not block and must not destroy the handler. Request and response must stay
+// alive and untouched until then.
 //
 // Errors: `done` gets the refusal that the client is told, or nothing for success. A request that
 // was proposed and whose outcome this node cannot know any more ends with Refusal::timeout or
