@@ -1,7 +1,10 @@
 #include "conclave/server/core_thread.h"
 
+#include <condition_variable>
 #include <ctime>
 #include <future>
+#include <mutex>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -146,6 +149,128 @@ TEST_F(CoreThreadTest, AFailureOfTheLastSyncIsTold) {
   const auto stream = core_->open_watch(std::make_shared<CallingSink>([this] { failing_ = true; }));
   ASSERT_EQ(put(), std::nullopt);
   core_->stop();
+  EXPECT_EQ(failures_, 1);
+}
+
+// What a front does: a thread that waits to be woken, submits what has come, and drives.
+class Front {
+ public:
+  explicit Front(CoreThread& core) : core_(core), thread_([this] { run(); }) {}
+  ~Front() { end(); }
+
+  void end() {
+    {
+      const std::lock_guard lock(mutex_);
+      ending_ = true;
+    }
+    changed_.notify_one();
+    if (thread_.joinable()) thread_.join();
+  }
+  // Runs `call` on the front's thread, before its next turn.
+  void arrive(std::function<void()> call) {
+    {
+      const std::lock_guard lock(mutex_);
+      arrived_.push_back(std::move(call));
+    }
+    changed_.notify_one();
+  }
+  std::thread::id thread() const { return thread_.get_id(); }
+
+ private:
+  void run() {
+    core_.attach([this] {
+      {
+        const std::lock_guard lock(mutex_);
+        woken_ = true;
+      }
+      changed_.notify_one();
+    });
+    auto next = std::chrono::steady_clock::now();
+    std::unique_lock lock(mutex_);
+    while (!ending_) {
+      changed_.wait_until(lock, next, [this] { return ending_ || woken_ || !arrived_.empty(); });
+      woken_ = false;
+      const auto arrived = std::exchange(arrived_, {});
+      lock.unlock();
+      for (const auto& call : arrived) call();
+      next = std::min(core_.drive(), std::chrono::steady_clock::now() + std::chrono::hours(1));
+      lock.lock();
+    }
+    lock.unlock();
+    core_.detach();
+  }
+
+  CoreThread& core_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<std::function<void()>> arrived_;
+  bool woken_ = false;
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+TEST_F(CoreThreadTest, AnAttachedThreadDrives) {
+  start();
+  Front front(*core_);
+  etcdserverpb::PutRequest request;
+  request.set_key("a");
+  for (int i = 0; i < 20; ++i) {
+    etcdserverpb::PutResponse response;
+    std::promise<std::thread::id> answered_on;
+    front.arrive([&] {
+      core_->put(request, &response,
+                 [&](auto) { answered_on.set_value(std::this_thread::get_id()); });
+    });
+    EXPECT_EQ(answered_on.get_future().get(), front.thread());
+    EXPECT_EQ(response.header().revision(), 2 + i);
+  }
+}
+
+TEST_F(CoreThreadTest, AnAttachedThreadIsWokenForTheRequestsOfOthers) {
+  start();
+  Front front(*core_);
+  for (int i = 0; i < 20; ++i) EXPECT_EQ(put(), std::nullopt);
+}
+
+TEST_F(CoreThreadTest, ManyRequestsAtOnceAreAllAnswered) {
+  start();
+  Front front(*core_);
+  constexpr int kCallers = 8;
+  constexpr int kCalls = 50;
+  std::vector<std::future<int>> callers;
+  for (int caller = 0; caller < kCallers; ++caller) {
+    callers.push_back(std::async(std::launch::async, [this] {
+      int succeeded = 0;
+      for (int i = 0; i < kCalls; ++i) succeeded += put() == std::nullopt ? 1 : 0;
+      return succeeded;
+    }));
+  }
+  for (auto& caller : callers) EXPECT_EQ(caller.get(), kCalls);
+}
+
+TEST_F(CoreThreadTest, DrivesItselfAgainAfterADetachment) {
+  start();
+  { Front front(*core_); }
+  EXPECT_EQ(put(), std::nullopt);
+  Front again(*core_);
+  EXPECT_EQ(put(), std::nullopt);
+}
+
+TEST_F(CoreThreadTest, StopsWhileAThreadIsAttached) {
+  start();
+  Front front(*core_);
+  EXPECT_EQ(put(), std::nullopt);
+  core_->stop();
+  EXPECT_EQ(put(), Refusal::stopped);
+}
+
+TEST_F(CoreThreadTest, AFailureIsMetByTheAttachedThreadToo) {
+  start();
+  Front front(*core_);
+  ASSERT_EQ(put(), std::nullopt);
+  failing_ = true;
+  EXPECT_EQ(put(), Refusal::timeout);
+  EXPECT_EQ(put(), Refusal::stopped);
   EXPECT_EQ(failures_, 1);
 }
 
