@@ -9,6 +9,7 @@
 #include <absl/synchronization/mutex.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -80,6 +81,15 @@ int take_signals() {
   const int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   CONCLAVE_CHECK(fd >= 0, "signalfd");
   return fd;
+}
+
+// Each connection takes a file, and gRPC gives a listening port up for good when there are none
+// left.
+void allow_as_many_files_as_may_be() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
 }
 
 std::string joined(const std::vector<Url>& urls) {
@@ -155,6 +165,7 @@ int main(int argc, char** argv, char** envp) {
   // Debian builds gRPC's locks with a search for deadlocks, which costs a tenth of a call.
   absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   umask(077);
+  allow_as_many_files_as_may_be();
   const auto environment = [envp](const std::string& name) -> std::optional<std::string> {
     for (char** entry = envp; *entry != nullptr; ++entry) {
       const std::string_view text(*entry);
