@@ -88,6 +88,10 @@ CoreThread::~CoreThread() {
 void CoreThread::stop() {
   const std::lock_guard guard(stop_mutex_);
   if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
   detach();
   post([this] {
     drain_until_ = steady_clock::now() + kDrainTime;
@@ -141,7 +145,7 @@ void CoreThread::wake_driver() {
 void CoreThread::attach(std::function<void()> wake) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return !driven_; });
-  if (closed_) return;
+  if (ending_) return;
   attached_ = std::this_thread::get_id();
   wake_ = std::move(wake);
 }

@@ -109,6 +109,7 @@ class CoreThread final : public Node {
   std::vector<Submission> submissions_;
   std::vector<Event> events_;
   bool closed_ = false;         // the core takes nothing more
+  bool ending_ = false;         // nobody may attach any more
   bool driven_ = false;         // the replica belongs to a thread
   std::function<void()> wake_;  // of the thread that has attached
   std::thread::id attached_;    // none: the core thread drives

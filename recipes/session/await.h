@@ -19,13 +19,11 @@ namespace conclave::session {
 template <class T>
 class Completion {
  public:
-  // The first value stays.
+  // The first value stays. Notifies under the lock: whoever waited may destroy this at once.
   void set(T value) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (value_) return;
-      value_.emplace(std::move(value));
-    }
+    const std::lock_guard lock(mutex_);
+    if (value_) return;
+    value_.emplace(std::move(value));
     changed_.notify_all();
   }
 
@@ -37,10 +35,8 @@ class Completion {
 
   // Wakes wait_for() without a value.
   void nudge() {
-    {
-      const std::lock_guard lock(mutex_);
-      nudged_ = true;
-    }
+    const std::lock_guard lock(mutex_);
+    nudged_ = true;
     changed_.notify_all();
   }
 

@@ -264,6 +264,13 @@ TEST_F(CoreThreadTest, StopsWhileAThreadIsAttached) {
   EXPECT_EQ(put(), Refusal::stopped);
 }
 
+TEST_F(CoreThreadTest, ATooLateAttachmentIsNone) {
+  start();
+  core_->stop();
+  core_->attach([] {});
+  EXPECT_EQ(core_->drive(), std::chrono::steady_clock::time_point::max());
+}
+
 TEST_F(CoreThreadTest, AFailureIsMetByTheAttachedThreadToo) {
   start();
   Front front(*core_);
