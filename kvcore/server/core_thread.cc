@@ -144,7 +144,7 @@ void CoreThread::wake_driver() {
 
 void CoreThread::attach(std::function<void()> wake) {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return !driven_; });
+  changed_.wait(lock, [this] { return !driven_ || ending_; });
   if (ending_) return;
   attached_ = std::this_thread::get_id();
   wake_ = std::move(wake);
