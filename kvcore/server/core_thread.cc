@@ -177,9 +177,8 @@ steady_clock::time_point CoreThread::drive() {
 // What a lone request waits for is mostly threads that wake each other; so its entry is synced
 // here, if the disk is as fast as that.
 bool CoreThread::sync_here() {
-  const bool must_sync = std::any_of(log_writes_.begin(), log_writes_.end(),
-                                     [](const auto& write) { return write.must_sync; });
-  if (failure_ || !must_sync || unanswered_ > 1 || !log_thread_->try_begin_here()) return false;
+  if (failure_ || unanswered_ > 1 || !must_sync(log_writes_)) return false;
+  if (!log_thread_->try_begin_here()) return false;
   const std::optional<std::uint64_t> persisted =
       log_thread_->write_here(std::exchange(log_writes_, {}));
   if (persisted) replica_->log_persisted(*persisted);
@@ -187,13 +186,13 @@ bool CoreThread::sync_here() {
 }
 
 void CoreThread::run() {
-  do {
+  for (;;) {
     wait_for_work();
     step();
     write_log();
     if (stopping_ && finished()) break;
     let_go();
-  } while (true);
+  }
   {
     const std::lock_guard guard(mutex_);
     closed_ = true;
@@ -317,9 +316,7 @@ void CoreThread::carry_out(replica::Output output) {
 // What nobody waits for, such as a new commit index alone, goes along with the next write that must
 // be synced: the log thread wakes half as often.
 void CoreThread::write_log() {
-  const bool must_sync = std::any_of(log_writes_.begin(), log_writes_.end(),
-                                     [](const auto& write) { return write.must_sync; });
-  if (must_sync || (stopping_ && !log_writes_.empty())) {
+  if (must_sync(log_writes_) || (stopping_ && !log_writes_.empty())) {
     log_thread_->write(std::exchange(log_writes_, {}));
   }
 }

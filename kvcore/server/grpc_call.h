@@ -30,11 +30,11 @@ struct UnaryMethod {
   // Asks gRPC for the next call.
   using Ask = std::function<void(grpc::ServerContext* context, Incoming<Request>* request,
                                  grpc::ServerAsyncResponseWriter<Response>* writer, void* tag)>;
-  using CarryOut = std::function<void(const Request&, Response*, RequestHandler::Done)>;
+  using CarryOut = void (RequestHandler::*)(const Request&, Response*, RequestHandler::Done);
 
   Ask ask;
-  CarryOut carry_out;
   RequestHandler& handler;
+  CarryOut carry_out;
   GrpcLoop& loop;
   OpenCalls& calls;
 };
@@ -105,10 +105,11 @@ class UnaryCall final : public Completion, public OpenCall {
     if (!method_.calls.enter(*this)) return finish(status_of(api::Refusal::stopped));
     if (!request_.readable) return finish(unreadable_request());
     references_.fetch_add(1, std::memory_order_relaxed);
-    method_.carry_out(*request_.message, response_, [this](std::optional<api::Refusal> refusal) {
+    const auto done = [this](std::optional<api::Refusal> refusal) {
       finish(refusal ? status_of(*refusal) : grpc::Status::OK);
       release();
-    });
+    };
+    (method_.handler.*method_.carry_out)(*request_.message, response_, done);
   }
 
   void finish(const grpc::Status& status) {

@@ -40,10 +40,7 @@ class HandledService : public grpc::Service {
         [this, index](auto* context, auto* request, auto* writer, void* tag) {
           RequestAsyncUnary(index, context, request, writer, loop_.queue(), loop_.queue(), tag);
         },
-        [this, method](const Request& request, Response* response, RequestHandler::Done done) {
-          (handler_.*method)(request, response, std::move(done));
-        },
-        handler_, loop_, calls_});
+        handler_, method, loop_, calls_});
     awaits_.push_back([served] {
       for (int i = 0; i < kAwaitedCalls; ++i) UnaryCall<Request, Response>::await(*served);
     });

@@ -1,5 +1,6 @@
 #include "conclave/server/node_threads.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace conclave::server {
@@ -9,6 +10,11 @@ namespace {
 constexpr std::chrono::microseconds kShortSync{1000};
 
 }  // namespace
+
+bool must_sync(const std::vector<replica::Output::LogWrite>& writes) {
+  return std::any_of(writes.begin(), writes.end(),
+                     [](const auto& write) { return write.must_sync; });
+}
 
 LogThread::LogThread(std::unique_ptr<wal::Log> log, Callbacks callbacks)
     : log_(std::move(log)), callbacks_(std::move(callbacks)), thread_([this] { run(); }) {}
@@ -95,12 +101,10 @@ void LogThread::run() {
 }
 
 Result<void> LogThread::write_and_sync(const std::vector<replica::Output::LogWrite>& writes) {
-  bool must_sync = false;
   for (const auto& write : writes) {
     if (auto appended = log_->append(write.entries, write.hard_state); !appended) return appended;
-    must_sync = must_sync || write.must_sync;
   }
-  if (!must_sync) return {};
+  if (!must_sync(writes)) return {};
   const auto begun = std::chrono::steady_clock::now();
   if (Result<raft::Index> synced = log_->sync(); !synced) return synced.error();
   const auto taken = std::chrono::steady_clock::now() - begun;
@@ -110,9 +114,7 @@ Result<void> LogThread::write_and_sync(const std::vector<replica::Output::LogWri
 }
 
 Result<void> LogThread::keep_house(std::optional<raft::Index> release) {
-  if (log_->wants_next_segment()) {
-    if (auto prepared = log_->prepare_next_segment(); !prepared) return prepared;
-  }
+  if (auto prepared = log_->prepare_next_segment(); !prepared) return prepared;
   if (release) return log_->release(*release);
   return {};
 }

@@ -21,6 +21,9 @@ namespace conclave::server {
 // given, in order, and tells the core by a function that the core gave; each stops at its first
 // failed call, for good.
 
+// Whether somebody waits for these to be on disk.
+bool must_sync(const std::vector<replica::Output::LogWrite>& writes);
+
 // Writes and syncs the log. What gathers while one sync runs goes into the next one.
 class LogThread {
  public:

@@ -213,7 +213,7 @@ Result<void> Log::make_segment_file(std::uint64_t id) {
 
 Result<void> Log::prepare_next_segment() {
   if (failed_) return *failed_;
-  if (prepared_last_ > file_segment_) return {};
+  if (!wants_next_segment()) return {};
   if (Result<void> made = make_segment_file(file_segment_ + 1); !made) return fail(made.error());
   return {};
 }
