@@ -58,6 +58,22 @@ RefusalText text_of(Refusal refusal) {
       return {not_found, "etcdserver: member not found"};
     case Refusal::member_urls_invalid:
       return {invalid_argument, "etcdserver: given member URLs are invalid"};
+    case Refusal::member_urls_taken:
+      return {failed_precondition, "etcdserver: Peer URLs already exists"};
+    case Refusal::too_many_learners:
+      return {failed_precondition, "etcdserver: too many learner members in cluster"};
+    case Refusal::not_a_learner:
+      return {failed_precondition, "etcdserver: can only promote a learner member"};
+    case Refusal::learner_not_ready:
+      return {failed_precondition,
+              "etcdserver: can only promote a learner member which is in sync with leader"};
+    case Refusal::learner_serves_little:
+      return {failed_precondition, "etcdserver: rpc not supported for learner"};
+    case Refusal::not_enough_started:
+      return {failed_precondition,
+              "etcdserver: re-configuration failed due to not enough started members"};
+    case Refusal::bad_transferee:
+      return {failed_precondition, "etcdserver: bad leader transferee"};
     case Refusal::unhealthy:
       return {unavailable, "etcdserver: unhealthy cluster"};
     case Refusal::watch_canceled:

@@ -35,6 +35,13 @@ enum class Refusal : std::uint8_t {
   corrupt,
   member_not_found,
   member_urls_invalid,
+  member_urls_taken,
+  too_many_learners,
+  not_a_learner,
+  learner_not_ready,
+  learner_serves_little,
+  not_enough_started,
+  bad_transferee,
   unhealthy,
   watch_canceled,
 };

@@ -128,20 +128,32 @@ std::optional<std::int64_t> Lessor::next_expiry_ms() const {
   return by_expiry_.begin()->first;
 }
 
+std::string Lessor::record_of(const Lease& lease) {
+  std::string value;
+  append_le(value, kRecordVersion);
+  append_le(value, lease.granted_ttl_s);
+  append_le(value, lease.expiry_ms);
+  return value;
+}
+
 std::vector<RecordWrite> Lessor::take_writes() {
   std::vector<RecordWrite> writes;
   writes.reserve(changed_.size());
   for (const std::int64_t id : changed_) {
     RecordWrite& write = writes.emplace_back(RecordWrite{key_of(id), std::nullopt});
     const auto it = leases_.find(id);
-    if (it == leases_.end()) continue;
-    std::string& value = write.value.emplace();
-    append_le(value, kRecordVersion);
-    append_le(value, it->second.granted_ttl_s);
-    append_le(value, it->second.expiry_ms);
+    if (it != leases_.end()) write.value = record_of(it->second);
   }
   changed_.clear();
   return writes;
+}
+
+std::vector<RecordWrite> Lessor::records() const {
+  std::vector<RecordWrite> records;
+  records.reserve(leases_.size());
+  for (const auto& [id, lease] : leases_) records.push_back({key_of(id), record_of(lease)});
+  std::ranges::sort(records, {}, &RecordWrite::key);
+  return records;
 }
 
 Result<void> Lessor::restore(std::string_view key, std::string_view value) {

@@ -94,6 +94,8 @@ class Lessor {
 
   // The leases that changed since the last call, each once in its latest state, by id.
   std::vector<RecordWrite> take_writes();
+  // All of them as they are stored, by id.
+  std::vector<RecordWrite> records() const;
   // Puts a stored lease back at start. Errc::corrupt: not a lease record, or of an unknown version.
   Result<void> restore(std::string_view key, std::string_view value);
 
@@ -104,6 +106,7 @@ class Lessor {
     std::set<std::string, std::less<>> keys;
   };
 
+  static std::string record_of(const Lease& lease);
   Revoked remove(std::unordered_map<std::int64_t, Lease>::iterator lease);
 
   std::unordered_map<std::int64_t, Lease> leases_;

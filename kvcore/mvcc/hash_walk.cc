@@ -96,7 +96,7 @@ api::Reply<bool> HashWalk::step(WalkBudget& budget) {
   const std::string end = uncommitted ? record_key({*uncommitted, 0}, false) : std::string();
   const std::string from = next_record_;
   if (end.empty() || from < end) {
-    Result<void> scanned = store_->storage_.scan(Table::records, from, end, visit);
+    Result<void> scanned = store_->storage_->scan(Table::records, from, end, visit);
     if (!scanned) return store_->fail(scanned.error());
   }
   if (!stopped_ && !store_->failure_) {

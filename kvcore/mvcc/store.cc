@@ -27,7 +27,16 @@ std::shared_ptr<RevisionEvents> start_revision(std::int64_t revision) {
 
 }  // namespace
 
-Store::Store(const Storage& storage) : storage_(storage) {}
+Store::Store(const Storage& storage) : storage_(&storage) {}
+
+void Store::take_over(Store&& other) {
+  storage_ = other.storage_;
+  index_ = std::move(other.index_);
+  overlay_ = std::move(other.overlay_);
+  current_ = other.current_;
+  compacted_ = other.compacted_;
+  failure_ = other.failure_;
+}
 
 api::Refusal Store::fail(Error error) const {
   if (!failure_) failure_ = std::move(error);
@@ -36,7 +45,7 @@ api::Refusal Store::fail(Error error) const {
 
 Result<void> Store::load() {
   CONCLAVE_CHECK(current_ == 1 && index_.size() == 0, "load() comes first, and once");
-  Result<std::optional<std::string>> stored = storage_.get(Table::meta, kCompactRevisionKey);
+  Result<std::optional<std::string>> stored = storage_->get(Table::meta, kCompactRevisionKey);
   if (!stored) return stored.error();
   if (stored->has_value()) {
     const std::optional<std::int64_t> revision = ByteReader(**stored).le<std::int64_t>();
@@ -45,7 +54,7 @@ Result<void> Store::load() {
   }
   std::optional<Error> problem;
   mvccpb::KeyValue record;
-  Result<void> scanned = storage_.scan(
+  Result<void> scanned = storage_->scan(
       Table::records, {}, {}, [&](std::string_view key_bytes, std::string_view value) {
         const std::optional<RecordKey> key = parse_record_key(key_bytes);
         if (!key || !record.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
@@ -81,7 +90,7 @@ bool Store::read_record(Revision revision, mvccpb::KeyValue& record) const {
   std::optional<std::string_view> bytes = overlay_.find(revision);
   if (!bytes) {
     Result<std::optional<std::string>> read =
-        storage_.get(Table::records, record_key(revision, false));
+        storage_->get(Table::records, record_key(revision, false));
     if (!read) {
       fail(read.error());
       return false;
@@ -141,7 +150,7 @@ api::Reply<Store::EventPage> Store::events_from(std::int64_t from, std::size_t m
   const std::optional<std::int64_t> uncommitted = overlay_.first_main();
   if (!uncommitted || from < *uncommitted) {
     const std::string end = uncommitted ? record_key({*uncommitted, 0}, false) : std::string();
-    Result<void> scanned = storage_.scan(
+    Result<void> scanned = storage_->scan(
         Table::records, record_key({std::max<std::int64_t>(from, 0), 0}, false), end, add);
     if (!scanned) return fail(scanned.error());
   }
@@ -189,12 +198,17 @@ api::Reply<etcdserverpb::CompactionResponse> Store::compact(
   if (request.revision() <= compacted_) return api::Refusal::compacted;
   if (request.revision() > current_) return api::Refusal::future_revision;
   compacted_ = request.revision();
-  std::string value;
-  append_le(value, compacted_);
-  overlay_.add_write({Table::meta, std::string(kCompactRevisionKey), std::move(value)});
+  for (Write& write : writes_of(compacted_)) overlay_.add_write(std::move(write));
   etcdserverpb::CompactionResponse response;
   response.mutable_header()->set_revision(current_);
   return response;
+}
+
+std::vector<Write> Store::writes_of(std::int64_t compact_revision) {
+  if (compact_revision < 0) return {};
+  std::string value;
+  append_le(value, compact_revision);
+  return {{Table::meta, std::string(kCompactRevisionKey), std::move(value)}};
 }
 
 std::size_t Store::compaction_step(std::size_t max_work) {

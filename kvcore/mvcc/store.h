@@ -87,6 +87,11 @@ class Store {
   }  // deleted keys that are not yet compacted too
   const std::optional<Error>& failure() const { return failure_; }
 
+  // Becomes what `other`, freshly loaded, is: the state of a snapshot that replaces this one.
+  // Nothing may walk through the store; what is not committed yet is dropped. The storage is the
+  // other's from now on.
+  void take_over(Store&& other);
+
   // Calls `visit` for every live key that has a lease: to rebuild the lessor's side after load().
   void visit_attached(
       const std::function<void(std::int64_t lease_id, std::string_view key)>& visit) const;
@@ -153,6 +158,9 @@ class Store {
   // Adds a write of the owner's (applied index, leases, …) to the pending batch. Not to
   // Table::records.
   void add_write(Write write);
+  // What a store keeps beside the records, of a state that was compacted to this revision: to make
+  // one from a snapshot.
+  static std::vector<Write> writes_of(std::int64_t compact_revision);
   // What waits for take_batch(). Its sizes are what the commit policy looks at.
   const Batch& pending_batch() const { return overlay_.pending(); }
   // Bytes of all batches that are not committed yet, the pending one included.
@@ -195,7 +203,7 @@ class Store {
   api::Reply<void> check_operations(const etcdserverpb::TxnRequest& request,
                                     const LeaseChecker& leases, const Branches& branches) const;
 
-  const Storage& storage_;
+  const Storage* storage_;
   KeyIndex index_;
   Overlay overlay_;
   std::int64_t current_ = 1;

@@ -143,6 +143,23 @@ void WatchHub::notify(const SharedEvents& events) {
   }
 }
 
+void WatchHub::store_replaced() {
+  pages_.clear();
+  for (auto& [id, watcher] : watchers_) {
+    if (!watcher->lagging) {
+      if (!watcher->pending.empty()) {
+        watcher->next = watcher->pending.front();
+        watcher->pending = {};
+      } else {
+        watcher->next = std::max(watcher->next, routed_ + 1);
+      }
+    }
+    set_lagging(*watcher, watcher->next <= store_.current_revision());
+    if (watcher->lagging) announce(*watcher);
+  }
+  routed_ = store_.current_revision();
+}
+
 std::vector<WatcherId> WatchHub::take_ready() {
   std::vector<WatcherId> ready;
   ready.swap(ready_);

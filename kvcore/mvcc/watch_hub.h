@@ -95,6 +95,9 @@ class WatchHub {
   std::size_t size() const { return watchers_.size(); }
 
   void notify(const SharedEvents& events);
+  // The store has taken over a later state: what lies between is read from there, as far as it is
+  // not compacted.
+  void store_replaced();
 
   // The watchers that have something to take (or to catch up on) since the last call, each once.
   std::vector<WatcherId> take_ready();

@@ -82,4 +82,20 @@ void Node::leave_joint_if_due() {
   broadcast_append();
 }
 
+// It may have voted in this term before it lost its memory; since the term has a leader, a vote for
+// that one is the only one that can be repeated without harm.
+void Node::regain_vote() {
+  CONCLAVE_CHECK(voteless_ && leader_ != 0, "the vote comes back from a leader");
+  voteless_ = false;
+  if (hard_state_.vote == 0) hard_state_.vote = leader_;
+}
+
+void Node::forget_match(NodeId peer) {
+  Progress* progress = progress_of(peer);
+  if (role_ != Role::leader || progress == nullptr || peer == options_.id) return;
+  *progress = new_progress(log_.last_index() + 1);
+  progress->recently_active = true;
+  send_append(peer);
+}
+
 }  // namespace conclave::raft

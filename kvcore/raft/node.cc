@@ -36,6 +36,7 @@ Node::Node(Options options, InitialState initial, Random random)
       config_(std::move(initial.config)),
       config_index_(initial.applied),
       applied_config_(config_),
+      voteless_(initial.voteless),
       hard_state_(initial.hard_state),
       taken_(log_.last_index()),
       applying_(log_.applied()) {
@@ -112,6 +113,9 @@ void Node::tick() {
 void Node::step(Message message) {
   if (message.to != options_.id || message.from == 0 || message.from == options_.id ||
       message.term == 0) {
+    return;
+  }
+  if (voteless_ && (message.kind == MessageKind::vote || message.kind == MessageKind::pre_vote)) {
     return;
   }
   if (message.term != hard_state_.term && !step_other_term(message)) return;

@@ -56,6 +56,9 @@ struct InitialState {
   LogPosition compacted = {};  // the entry before `entries`; {0, 0} for a log from its beginning
   std::vector<Entry> entries;  // everything on disk above `compacted`
   Index applied = 0;           // what the state machine has; at least compacted.index
+  // The node has lost what it promised, votes and acknowledged entries: it follows, but neither
+  // votes nor campaigns until regain_vote().
+  bool voteless = false;
 };
 
 struct SoftState {
@@ -211,6 +214,13 @@ class Node {
   // can succeed before the election timeout. No effect on a leader.
   void forget_leader();
 
+  // A voteless node has on disk everything that the group had committed at some time after it came
+  // back: it counts again. It must have heard that from the leader (read_index()).
+  void regain_vote();
+  bool voteless() const { return voteless_; }
+  // `peer` has lost its log: what it acknowledged does not count any more. Leader only.
+  void forget_match(NodeId peer);
+
   // Messages to `peer` were surely lost: go back to probing it.
   void report_unreachable(NodeId peer);
   // The stream of a snapshot to `peer` ended. Success means that it is installed or soon will be.
@@ -309,7 +319,7 @@ class Node {
   Progress new_progress(Index next) const;
   Progress* progress_of(NodeId id);
   void leave_joint_if_due();
-  bool votes() const { return config_.is_voter(options_.id); }
+  bool votes() const { return config_.is_voter(options_.id) && !voteless_; }
 
   const Options options_;
   Random random_;
@@ -317,6 +327,8 @@ class Node {
   ConfigState config_;
   Index config_index_ = 0;      // of the entry or snapshot that config_ is from
   ConfigState applied_config_;  // as of log_.applied(); what a snapshot message names
+
+  bool voteless_ = false;
 
   HardState hard_state_;  // its commit is log_.committed(); see hard_state()
   Role role_ = Role::follower;

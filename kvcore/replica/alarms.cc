@@ -87,6 +87,10 @@ std::optional<Refusal> Alarms::refusal_of(const Proposal& proposal) const {
 
 std::optional<std::string> Alarms::take_write() {
   if (!std::exchange(changed_, false)) return std::nullopt;
+  return encode();
+}
+
+std::string Alarms::encode() const {
   std::string stored;
   append_le(stored, kStoredVersion);
   for (const auto& [key, by_quota] : alarms_) {

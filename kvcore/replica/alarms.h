@@ -40,7 +40,8 @@ class Alarms {
 
   // What is stored, if it changed since the last call.
   std::optional<std::string> take_write();
-  // Errc::corrupt: not what take_write() gave, or of an unknown version.
+  std::string encode() const;
+  // Errc::corrupt: not what encode() gave, or of an unknown version.
   Result<void> restore(std::string_view stored);
 
  private:

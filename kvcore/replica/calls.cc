@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <utility>
 
 #include "conclave/api/version.h"
@@ -30,15 +31,17 @@ bool adds_data(const AnyCall& call) {
 // What needs an entry of its own in the log. Renewals travel together and replace each other.
 bool is_write(const AnyCall& call) {
   return std::visit(
-      Overloaded{[](const PutCall&) { return true; }, [](const DeleteRangeCall&) { return true; },
-                 [](const TxnCall& txn) { return !mvcc::is_read_only(*txn.request); },
-                 [](const CompactCall&) { return true; },
-                 [](const LeaseGrantCall&) { return true; },
-                 [](const LeaseRevokeCall&) { return true; },
-                 [](const AlarmCall& alarm) {
-                   return alarm.request->action() != etcdserverpb::AlarmRequest::GET;
-                 },
-                 [](const auto&) { return false; }},
+      Overloaded{
+          [](const PutCall&) { return true; }, [](const DeleteRangeCall&) { return true; },
+          [](const TxnCall& txn) { return !mvcc::is_read_only(*txn.request); },
+          [](const CompactCall&) { return true; }, [](const LeaseGrantCall&) { return true; },
+          [](const LeaseRevokeCall&) { return true; },
+          [](const AlarmCall& alarm) {
+            return alarm.request->action() != etcdserverpb::AlarmRequest::GET;
+          },
+          [](const MemberAddCall&) { return true; }, [](const MemberRemoveCall&) { return true; },
+          [](const MemberUpdateCall&) { return true; },
+          [](const MemberPromoteCall&) { return true; }, [](const auto&) { return false; }},
       call);
 }
 
@@ -132,6 +135,50 @@ struct Replica::Submission {
     return replica.propose(id, call.response, std::move(proposal), now);
   }
 
+  std::optional<Refusal> operator()(const MemberAddCall& call) {
+    if (!are_urls(call.request->peerurls())) return Refusal::member_urls_invalid;
+    etcdserverpb::Member member;
+    do {
+      member.set_id(replica.random_.next());
+    } while (member.id() == 0 || replica.state_.membership().find(member.id()) != nullptr);
+    *member.mutable_peerurls() = call.request->peerurls();
+    member.set_islearner(call.request->islearner());
+    return change_members(MemberChange::ADD, std::move(member), call.response);
+  }
+  std::optional<Refusal> operator()(const MemberRemoveCall& call) {
+    return change_members(MemberChange::REMOVE, named(call.request->id()), call.response);
+  }
+  std::optional<Refusal> operator()(const MemberUpdateCall& call) {
+    if (!are_urls(call.request->peerurls())) return Refusal::member_urls_invalid;
+    etcdserverpb::Member member = named(call.request->id());
+    *member.mutable_peerurls() = call.request->peerurls();
+    return change_members(MemberChange::UPDATE, std::move(member), call.response);
+  }
+  std::optional<Refusal> operator()(const MemberPromoteCall& call) {
+    return change_members(MemberChange::PROMOTE, named(call.request->id()), call.response);
+  }
+  std::optional<Refusal> operator()(const MoveLeaderCall& call) {
+    return replica.move_leader(id, call.request->targetid(), now);
+  }
+
+  static etcdserverpb::Member named(std::uint64_t member_id) {
+    etcdserverpb::Member member;
+    member.set_id(member_id);
+    return member;
+  }
+  static bool are_urls(const google::protobuf::RepeatedPtrField<std::string>& texts) {
+    return !texts.empty() && std::ranges::all_of(texts, [](const std::string& text) {
+      return text.starts_with("http://") || text.starts_with("https://");
+    });
+  }
+  std::optional<Refusal> change_members(MemberChange::Kind kind, etcdserverpb::Member member,
+                                        Message* response) {
+    Proposal proposal;
+    proposal.mutable_member_change()->set_kind(kind);
+    *proposal.mutable_member_change()->mutable_member() = std::move(member);
+    return replica.propose(id, response, std::move(proposal), now);
+  }
+
   std::optional<Refusal> read_or_wait(const AnyCall& call, bool serializable) {
     if (serializable) {
       replica.serve_read(id, call, now);
@@ -143,14 +190,31 @@ struct Replica::Submission {
 };
 
 void Replica::submit(RequestId id, const AnyCall& call, Instant now) {
-  if (draining_) return answer(id, Refusal::stopped);
+  if (auto refusal = refuse_for_role(call)) return answer(id, refusal);
   if (auto refusal = refuse_for_load(call)) return answer(id, refusal);
   if (adds_data(call) && size_in_use() >= options_.quota_bytes) return refuse_for_space(id, now);
   if (auto refusal = std::visit(Submission{*this, id, now}, call)) answer(id, refusal);
 }
 
+std::optional<Refusal> Replica::refuse_for_role(const AnyCall& call) const {
+  // Of a group, others serve, and the caller may ask them: nothing was proposed.
+  if (draining_) return is_grouped() ? Refusal::no_leader : Refusal::stopped;
+  const raft::ConfigState& config = raft_.config();
+  if (config.is_voter(options_.self.id)) return std::nullopt;
+  // One that has just joined knows nothing that it could answer from.
+  if (!config.is_learner(options_.self.id)) return Refusal::no_leader;
+  const bool served = std::visit(
+      Overloaded{[](const RangeCall& range) { return range.request->serializable(); },
+                 [](const StatusCall&) { return true; }, [](const HashKvCall&) { return true; },
+                 [](const MemberListCall& list) { return !list.request->linearizable(); },
+                 [](const DefragmentCall&) { return true; }, [](const auto&) { return false; }},
+      call);
+  return served ? std::nullopt : std::optional(Refusal::learner_serves_little);
+}
+
 std::optional<Refusal> Replica::refuse_for_load(const AnyCall& call) const {
-  const std::size_t waiting = pending_.size() + waiting_reads_.size() + reads_in_round_.size() +
+  const std::size_t waiting = pending_.size() + parked_.size() + leader_moves_.size() +
+                              waiting_reads_.size() + reads_in_round_.size() +
                               confirmed_reads_.size() + keeper_.size() + walks_.size() +
                               physical_compactions_.size() + defragmentations_.size();
   if (waiting >= options_.max_waiting_calls) return Refusal::too_many_requests;
@@ -173,7 +237,7 @@ std::uint64_t Replica::size_in_use() const {
 void Replica::refuse_for_space(RequestId id, Instant now) {
   const bool raised = state_.alarms().raised(etcdserverpb::NOSPACE, options_.self.id);
   if (!raised && alarm_sequence_ == 0 && propose_quota_alarm(true, now)) {
-    pending_.add(alarm_sequence_, {id, nullptr, now + options_.request_timeout});
+    pending_.add(alarm_sequence_, {id, nullptr, now + options_.request_timeout, raft_.term(), {}});
   } else {
     answer(id, Refusal::no_space);
   }
@@ -195,7 +259,6 @@ bool Replica::propose_quota_alarm(bool raise, Instant now) {
 
 std::optional<Refusal> Replica::propose(RequestId id, Message* response, Proposal proposal,
                                         Instant now) {
-  const std::uint64_t sequence = next_sequence_;
   // The limit is for requests: what the leader asks by itself has a bound of its own, and leases
   // must live and end under the smallest limit too.
   if (response != nullptr && proposal.ByteSizeLong() > options_.max_request_bytes) {
@@ -204,24 +267,10 @@ std::optional<Refusal> Replica::propose(RequestId id, Message* response, Proposa
   if (response != nullptr) {
     if (auto refusal = state_.alarms().refusal_of(proposal)) return refusal;
   }
-  clock_.advance(now);
-  proposal.set_version(kProposalVersion);
-  proposal.set_member(options_.self.id);
-  proposal.set_incarnation(options_.incarnation);
-  proposal.set_sequence(sequence);
-  proposal.set_cluster_time_ms(clock_.now_ms());
-  std::vector<std::string> payloads(1);
-  proposal.SerializeToString(&payloads.front());
-  if (const auto proposed = raft_.propose(std::move(payloads)); !proposed) {
-    return proposed.error() == raft::Refusal::too_many_uncommitted ? Refusal::too_many_requests
-                                                                   : Refusal::no_leader;
-  }
-  ++next_sequence_;
-  if (response != nullptr) pending_.add(sequence, {id, response, now + options_.request_timeout});
-  return std::nullopt;
+  return send_to_log({id, response, std::move(proposal), now + options_.request_timeout}, now);
 }
 
-// For what the leader asks of the log by itself; nobody waits for it.
+// For what this member asks of the log by itself; nobody waits for it.
 bool Replica::propose_own(Proposal proposal, Instant now) {
   return !propose(0, nullptr, std::move(proposal), now).has_value();
 }
@@ -257,7 +306,7 @@ void Replica::serve_read(RequestId id, const AnyCall& call, Instant now) {
                           mvcc::HashWalk hash(store, c.request->revision(), *c.response);
                           walk(id, c.response, std::move(hash), now);
                         },
-                        [&](const auto&) { answer(id, read(call)); }},
+                        [&](const auto&) { answer(id, read(call, now)); }},
              call);
 }
 
@@ -273,7 +322,7 @@ void Replica::walk(RequestId id, Response* response, Walk walk, Instant now) {
   walks_.add(id, response, std::move(walk), now);
 }
 
-std::optional<Refusal> Replica::read(const AnyCall& call) {
+std::optional<Refusal> Replica::read(const AnyCall& call, Instant now) {
   const auto start = [this](auto* response) {
     fill_header(response->mutable_header());
     response->mutable_header()->set_revision(state_.store().current_revision());
@@ -282,7 +331,7 @@ std::optional<Refusal> Replica::read(const AnyCall& call) {
       Overloaded{[&](const LeaseTimeToLiveCall& c) -> std::optional<Refusal> {
                    start(c.response);
                    const auto found = state_.lessor().time_to_live(
-                       c.request->id(), c.request->keys(), clock_.now_ms());
+                       c.request->id(), c.request->keys(), clock_.estimate_ms(now));
                    c.response->set_id(c.request->id());
                    c.response->set_ttl(found ? found->remaining_s : -1);
                    if (!found) return std::nullopt;
@@ -306,18 +355,16 @@ std::optional<Refusal> Replica::read(const AnyCall& call) {
                    c.response->set_leader(raft_.leader());
                    c.response->set_raftindex(raft_.log().committed());
                    c.response->set_raftterm(raft_.term());
+                   c.response->set_islearner(raft_.config().is_learner(options_.self.id));
                    c.response->set_raftappliedindex(state_.applied_index());
                    list_errors(*c.response);
                    return std::nullopt;
                  },
                  [&](const MemberListCall& c) -> std::optional<Refusal> {
                    fill_header(c.response->mutable_header());
-                   etcdserverpb::Member* member = c.response->add_members();
-                   member->set_id(options_.self.id);
-                   member->set_name(options_.self.name);
-                   for (const std::string& url : options_.self.peer_urls) member->add_peerurls(url);
-                   for (const std::string& url : options_.self.client_urls)
-                     member->add_clienturls(url);
+                   for (const Member& member : state_.membership().all()) {
+                     show(member, *c.response->add_members());
+                   }
                    return std::nullopt;
                  },
                  [&](const AlarmCall& c) -> std::optional<Refusal> {

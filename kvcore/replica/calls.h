@@ -37,12 +37,22 @@ using HashKvCall = Call<etcdserverpb::HashKVRequest, etcdserverpb::HashKVRespons
 using DefragmentCall = Call<etcdserverpb::DefragmentRequest, etcdserverpb::DefragmentResponse>;
 using MemberListCall = Call<etcdserverpb::MemberListRequest, etcdserverpb::MemberListResponse>;
 
+using MemberAddCall = Call<etcdserverpb::MemberAddRequest, etcdserverpb::MemberAddResponse>;
+using MemberRemoveCall =
+    Call<etcdserverpb::MemberRemoveRequest, etcdserverpb::MemberRemoveResponse>;
+using MemberUpdateCall =
+    Call<etcdserverpb::MemberUpdateRequest, etcdserverpb::MemberUpdateResponse>;
+using MemberPromoteCall =
+    Call<etcdserverpb::MemberPromoteRequest, etcdserverpb::MemberPromoteResponse>;
+using MoveLeaderCall = Call<etcdserverpb::MoveLeaderRequest, etcdserverpb::MoveLeaderResponse>;
+
 using AlarmCall = Call<etcdserverpb::AlarmRequest, etcdserverpb::AlarmResponse>;
 
 using AnyCall =
     std::variant<RangeCall, PutCall, DeleteRangeCall, TxnCall, CompactCall, LeaseGrantCall,
                  LeaseRevokeCall, LeaseKeepAliveCall, LeaseTimeToLiveCall, LeaseLeasesCall,
-                 StatusCall, HashKvCall, DefragmentCall, MemberListCall, AlarmCall>;
+                 StatusCall, HashKvCall, DefragmentCall, MemberListCall, AlarmCall, MemberAddCall,
+                 MemberRemoveCall, MemberUpdateCall, MemberPromoteCall, MoveLeaderCall>;
 
 // The response is complete, unless there is a refusal.
 //

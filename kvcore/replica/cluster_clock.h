@@ -39,12 +39,20 @@ class ClusterClock {
 
   std::int64_t now_ms() const { return stamp_ns_ / kNsPerMs; }
 
+  // For those who do not lead, to show: what the leader's time may be by now. Decides nothing.
+  void note_observed(Instant now) { observed_ = now; }
+  std::int64_t estimate_ms(Instant now) const {
+    if (leading_ || observed_ == Instant{} || now <= observed_) return now_ms();
+    return (stamp_ns_ + (now - observed_).count()) / kNsPerMs;
+  }
+
  private:
   static constexpr std::int64_t kNsPerMs = 1000000;
 
   const Duration stall_limit_;
   bool leading_ = false;
   Instant last_seen_{};
+  Instant observed_{};
   std::int64_t stamp_ns_ = 0;
 };
 

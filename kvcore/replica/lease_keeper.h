@@ -32,12 +32,17 @@ class LeaseKeeper {
     const auto due = next_renewal();
     if (!due || *due > now) return std::nullopt;
     renewal_sequence_ = sequence;
+    begun_ = now;
     pause_until_ = now + kRenewalPause;
     under_way_.swap(waiting_);
     LeaseRenew renew;
     renew.mutable_ids()->Reserve(static_cast<int>(under_way_.size()));
     for (const Renewal& renewal : under_way_) renew.add_ids(renewal.lease);
     return renew;
+  }
+  // When the entry under way was begun, if there is one.
+  std::optional<Instant> renewal_begun() const {
+    return renewal_sequence_ == 0 ? std::nullopt : std::optional(begun_);
   }
   // When begin_renewal() has something to give, as far as that is known.
   std::optional<Instant> next_renewal() const {
@@ -57,7 +62,16 @@ class LeaseKeeper {
     if (sequence == expiry_sequence_) expiry_sequence_ = 0;
   }
 
-  // Leadership or time is lost: the entries under way may never come back.
+  // The entry under way may never come back: its renewals go into the next one. To renew twice does
+  // no harm.
+  void restart() {
+    waiting_.insert(waiting_.begin(), under_way_.begin(), under_way_.end());
+    under_way_.clear();
+    renewal_sequence_ = 0;
+    expiry_sequence_ = 0;
+  }
+
+  // Time is lost: the entries under way may never come back.
   std::vector<RequestId> take_all() {
     std::vector<RequestId> all;
     for (const Renewal& renewal : under_way_) all.push_back(renewal.id);
@@ -83,6 +97,7 @@ class LeaseKeeper {
   std::vector<Renewal> under_way_;
   std::uint64_t renewal_sequence_ = 0;  // 0: none under way
   std::uint64_t expiry_sequence_ = 0;
+  Instant begun_{};
   Instant pause_until_{};
 };
 

@@ -3,29 +3,35 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <google/protobuf/message.h>
 
-#include "conclave/base/check.h"
 #include "conclave/base/clock.h"
+#include "conclave/raft/types.h"
 #include "conclave/replica/calls.h"
 
 namespace conclave::replica {
 
-// The calls that this member has proposed and not yet answered, by the sequence number that their
-// entries carry. Sequences and deadlines both grow with each call, so the oldest is always the
-// first.
+// The calls that this member has proposed, or handed to the leader, and not yet answered, by the
+// sequence number that their entries carry.
 class PendingCalls {
  public:
   struct Pending {
     RequestId id = 0;
     google::protobuf::Message* response = nullptr;
     Instant deadline{};
+    raft::Term term = 0;   // of the leader that was to append it
+    std::string proposal;  // to be proposed again if it is surely lost; empty: never
   };
 
-  void add(std::uint64_t sequence, const Pending& pending) {
-    calls_.emplace_hint(calls_.end(), sequence, pending);
+  void add(std::uint64_t sequence, Pending pending) {
+    // Calls that are proposed again have earlier deadlines than those before them.
+    in_order_ =
+        calls_.empty() || (in_order_ && pending.deadline >= calls_.rbegin()->second.deadline);
+    calls_.emplace_hint(calls_.end(), sequence, std::move(pending));
   }
 
   // The call that waits for this entry; nobody does if it timed out, or if another member proposed
@@ -33,16 +39,33 @@ class PendingCalls {
   std::optional<Pending> take(std::uint64_t sequence) {
     const auto found = calls_.find(sequence);
     if (found == calls_.end()) return std::nullopt;
-    const Pending pending = found->second;
+    Pending pending = std::move(found->second);
     calls_.erase(found);
     return pending;
   }
 
+  // Those that were given to leaders of earlier terms.
+  std::vector<Pending> take_before(raft::Term term) {
+    std::vector<Pending> taken;
+    std::erase_if(calls_, [&](auto& item) {
+      if (item.second.term >= term) return false;
+      taken.push_back(std::move(item.second));
+      return true;
+    });
+    return taken;
+  }
+
   std::vector<RequestId> take_expired(Instant now) {
     std::vector<RequestId> expired;
-    while (!calls_.empty() && calls_.begin()->second.deadline <= now) {
-      expired.push_back(calls_.begin()->second.id);
-      calls_.erase(calls_.begin());
+    for (auto call = calls_.begin(); call != calls_.end();) {
+      if (call->second.deadline <= now) {
+        expired.push_back(call->second.id);
+        call = calls_.erase(call);
+      } else if (in_order_) {
+        break;
+      } else {
+        ++call;
+      }
     }
     return expired;
   }
@@ -59,6 +82,7 @@ class PendingCalls {
 
  private:
   std::map<std::uint64_t, Pending> calls_;
+  bool in_order_ = true;  // by deadline, too
 };
 
 }  // namespace conclave::replica

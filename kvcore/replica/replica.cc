@@ -23,6 +23,7 @@ raft::Options raft_options(const Options& options) {
   result.id = options.self.id;
   result.election_ticks = options.election_ticks;
   result.heartbeat_ticks = options.heartbeat_ticks;
+  result.pre_vote = options.pre_vote;
   result.max_uncommitted_bytes = options.max_uncommitted_bytes;
   return result;
 }
@@ -33,6 +34,29 @@ WatchLimits watch_limits(const Options& options) {
   limits.watchers_per_stream_max = options.max_watchers_per_stream;
   limits.fragment_bytes = options.max_request_bytes;
   return limits;
+}
+
+// Of what the store has already, the node needs what members that are behind may ask for.
+void forget_needless(const Options& options, raft::InitialState& initial, raft::Term applied_term) {
+  const bool grouped = initial.config.voters.size() + initial.config.learners.size() > 1;
+  std::uint64_t kept_bytes = 0;
+  std::size_t first = 0;
+  for (std::size_t i = initial.entries.size(); i-- > 0;) {
+    const raft::Entry& entry = initial.entries[i];
+    if (entry.index > initial.applied) continue;
+    kept_bytes += entry.payload.size();
+    if (grouped && kept_bytes <= options.kept_log_bytes) continue;
+    first = i + 1;
+    break;
+  }
+  if (first > 0) {
+    initial.compacted = {initial.entries[first - 1].term, initial.entries[first - 1].index};
+    initial.entries.erase(initial.entries.begin(),
+                          initial.entries.begin() + static_cast<std::ptrdiff_t>(first));
+  }
+  if (initial.entries.empty() && initial.compacted.index < initial.applied) {
+    initial.compacted = {applied_term, initial.applied};
+  }
 }
 
 void set_header_base(google::protobuf::Message* response,
@@ -52,19 +76,26 @@ Result<std::unique_ptr<Replica>> Replica::create(Options options, const mvcc::St
   StateMachine state(storage);
   if (Result<void> loaded = state.load(); !loaded) return loaded.error();
 
+  const raft::LogPosition previous = recovered.previous;
+  if (state.membership().empty() && !options.joins && !options.repairs) {
+    std::vector<Member> members = options.initial_members;
+    if (members.empty()) members.push_back(options.self);
+    const bool untouched = state.applied_index() == 0 && previous.index == 1;
+    state.begin(Membership(members), untouched ? 1 : state.applied_index(),
+                untouched ? 1 : state.applied_term());
+  }
+  if (previous.index > state.applied_index()) {
+    return Error{Errc::corrupt, "log: begins after index " + std::to_string(previous.index) +
+                                    ", but the store has applied only " +
+                                    std::to_string(state.applied_index())};
+  }
   raft::InitialState initial;
-  initial.config.voters.insert(options.self.id);
-  initial.compacted = {state.applied_term(), state.applied_index()};
+  initial.voteless = options.repairs;
+  initial.config = state.membership().config();
   initial.applied = state.applied_index();
-  // The log may still hold what the store already has; the node needs only what comes after.
-  for (raft::Entry& entry : recovered.entries) {
-    if (entry.index > initial.applied) initial.entries.push_back(std::move(entry));
-  }
-  if (!initial.entries.empty() && initial.entries.front().index != initial.applied + 1) {
-    return Error{Errc::corrupt,
-                 "log: begins at index " + std::to_string(initial.entries.front().index) +
-                     ", but the store has applied only " + std::to_string(initial.applied)};
-  }
+  initial.compacted = previous;
+  initial.entries = std::move(recovered.entries);
+  forget_needless(options, initial, state.applied_term());
   initial.hard_state = recovered.hard_state;
   // An applied entry was committed, whatever the last hard state on disk says.
   initial.hard_state.commit = std::max(initial.hard_state.commit, initial.applied);
@@ -73,7 +104,7 @@ Result<std::unique_ptr<Replica>> Replica::create(Options options, const mvcc::St
   std::unique_ptr<Replica> replica(
       new Replica(std::move(options), storage, std::move(initial), std::move(state), random, now));
   // A group of one has nobody to wait for.
-  replica->raft_.campaign();
+  if (!replica->is_grouped()) replica->raft_.campaign();
   return replica;
 }
 
@@ -96,7 +127,9 @@ Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialSta
 }
 
 std::optional<Instant> Replica::next_deadline() const {
-  std::optional<Instant> deadline = keeper_.next_renewal();
+  std::optional<Instant> deadline;
+  if (raft_.leader() != 0) deadline = keeper_.next_renewal();
+  if (campaign_at_) deadline = deadline ? std::min(*deadline, *campaign_at_) : *campaign_at_;
   if (!batch_out_ && batch_entry_count_ > 0) {
     const Instant batch_due = batch_since_ + options_.batch_age;
     deadline = deadline ? std::min(*deadline, batch_due) : batch_due;
@@ -113,6 +146,11 @@ void Replica::tick(Instant now) {
   clock_.advance(now);
   watches_.tick(now);
   expire_calls(now);
+  // What was handed to the leader may be lost on the way.
+  const auto renewal_begun = keeper_.renewal_begun();
+  if (renewal_begun && now - *renewal_begun > options_.tick * options_.election_ticks) {
+    keeper_.restart();
+  }
   if (raft_.role() != raft::Role::leader || draining_) return;
   if (state_.alarms().any(etcdserverpb::CORRUPT)) return;
   const mvcc::Store& store = state_.store();
@@ -125,29 +163,29 @@ void Replica::tick(Instant now) {
 }
 
 Result<void> Replica::process(Instant now) {
-  propose_lease_work(now);
-  take_back_quota_alarm(now);
-  begin_read_round(now);
-  while (raft_.has_ready()) {
-    raft::Ready ready = raft_.take_ready();
-    CONCLAVE_CHECK(ready.messages.empty() && ready.messages_after_persist.empty(),
-                   "a group of one has nobody to write to");
-    if (!ready.entries.empty() || ready.hard_state) {
-      output_.log_writes.push_back(
-          {ready.number, std::move(ready.entries), ready.hard_state, ready.must_sync});
-    }
-    notice_role(now);
-    for (const raft::Entry& entry : ready.committed) {
-      if (Result<void> applied = apply(entry); !applied) return applied;
-    }
-    if (!ready.committed.empty()) raft_.applied(ready.committed.back().index);
-    for (const raft::ReadState& state : ready.read_states) {
-      if (state.context != std::to_string(round_)) continue;  // of a round that was given up
-      for (WaitingRead& read : reads_in_round_) confirmed_reads_.emplace(state.index, read);
-      reads_in_round_.clear();
-    }
-    serve_confirmed_reads(now);
+  if (is_removed()) return Error{Errc::refused, "this member was removed from the cluster"};
+  notice_leader(now);
+  replace_leader(now);
+  publish_self(now);
+  hand_over();
+  ask_for_vote(now);
+  regain_vote_if_due();
+  // What the first round brings to light, a leader say, lets more go.
+  for (int round = 0; round == 0 || (round == 1 && may_send() && !parked_.empty()); ++round) {
+    send_parked(now);
+    propose_lease_work(now);
+    take_back_quota_alarm(now);
     begin_read_round(now);
+    while (raft_.has_ready()) {
+      if (Result<void> taken = take_ready(now); !taken) return taken;
+      serve_confirmed_reads(now);
+      begin_read_round(now);
+    }
+  }
+  answer_leader_moves();
+  if (arrived_ != nullptr && !installing_) {
+    arrived_.reset();
+    output_.discard_arrived = true;
   }
   watches_.collect({options_.cluster_id, options_.self.id, raft_.term()}, output_.deliveries);
   step_walks(now);
@@ -160,6 +198,31 @@ Result<void> Replica::process(Instant now) {
     defragmentation_out_ = true;
   }
   answer_physical_compactions();
+  hand_out_snapshots();
+  return {};
+}
+
+Result<void> Replica::take_ready(Instant now) {
+  raft::Ready ready = raft_.take_ready();
+  send_messages(std::move(ready.messages));
+  if (ready.snapshot) {
+    install_arrived(ready);
+  } else if (!ready.entries.empty() || ready.hard_state) {
+    output_.log_writes.push_back(
+        {ready.number, std::move(ready.entries), ready.hard_state, ready.must_sync, std::nullopt});
+    if (ready.must_sync) unsynced_.push_back(ready.number);
+  }
+  if (!ready.messages_after_persist.empty()) {
+    held_messages_.push_back({ready.number, std::move(ready.messages_after_persist)});
+    send_persisted_messages();
+  }
+  notice_leader(now);
+  for (const raft::Entry& entry : ready.committed) {
+    if (Result<void> applied = apply(entry); !applied) return applied;
+    clock_.note_observed(now);
+  }
+  if (!ready.committed.empty()) raft_.applied(ready.committed.back().index);
+  confirm_reads(ready.read_states);
   return {};
 }
 
@@ -169,11 +232,8 @@ Output Replica::take_output() {
 
 Result<void> Replica::apply(const raft::Entry& entry) {
   ++batch_entry_count_;
-  if (entry.kind == raft::EntryKind::config_change) {
-    return Error{Errc::corrupt, "log entry " + std::to_string(entry.index) +
-                                    " changes the membership, which a member that runs alone has "
-                                    "no use for"};
-  }
+  if (entry.term > state_.applied_term()) lose_before(entry.term);
+  if (entry.kind == raft::EntryKind::config_change) return apply_config(entry);
   if (entry.payload.empty()) {
     state_.skip(entry);
     return {};
@@ -231,31 +291,8 @@ void Replica::answer_applied(const Proposal& proposal, const StateMachine::Outco
   }
 }
 
-void Replica::notice_role(Instant now) {
-  const bool leads = raft_.role() == raft::Role::leader;
-  if (leads == was_leader_) return;
-  was_leader_ = leads;
-  compactor_.restart();
-  alarm_sequence_ = 0;
-  if (!leads) {
-    clock_.stop_leading();
-    for (const RequestId id : keeper_.take_all()) answer(id, Refusal::leader_changed);
-    return;
-  }
-  // Stamps grow along the log, so the last one is the highest.
-  const raft::Log& log = raft_.log();
-  for (raft::Index index = log.last_index(); index > state_.applied_index(); --index) {
-    Proposal proposal;
-    if (log.at(index).payload.empty()) continue;
-    if (!parse_proposal(log.at(index).payload, proposal)) continue;
-    clock_.observe(proposal.cluster_time_ms());
-    break;
-  }
-  clock_.start_leading(now);
-}
-
 void Replica::propose_lease_work(Instant now) {
-  if (raft_.role() != raft::Role::leader) return;
+  if (!may_send()) return;
   if (auto renew = keeper_.begin_renewal(next_sequence_, now)) {
     Proposal proposal;
     proposal.mutable_lease_renew()->Swap(&*renew);
@@ -263,6 +300,7 @@ void Replica::propose_lease_work(Instant now) {
       for (const RequestId id : keeper_.take_all()) answer(id, Refusal::too_many_requests);
     }
   }
+  if (raft_.role() != raft::Role::leader) return;
   // An expiry must not be decided before what the last leader wrote is known to be applied.
   if (!keeper_.may_expire() || !is_ready() || draining_) return;
   if (state_.alarms().any(etcdserverpb::CORRUPT)) return;
@@ -277,7 +315,7 @@ void Replica::propose_lease_work(Instant now) {
 
 void Replica::take_back_quota_alarm(Instant now) {
   if (state_.alarms().none() || alarm_sequence_ != 0 || draining_) return;
-  if (raft_.role() != raft::Role::leader || !is_ready()) return;
+  if (!may_send() || !is_ready()) return;
   if (!state_.alarms().raised_by_quota(options_.self.id)) return;
   if (size_in_use() >= options_.quota_bytes - options_.quota_bytes / kFreeOfQuota) return;
   propose_quota_alarm(false, now);
@@ -291,9 +329,24 @@ void Replica::begin_read_round(Instant now) {
     reads_in_round_.clear();
   }
   if (waiting_reads_.empty()) return;
-  if (!raft_.read_index(std::to_string(++round_))) return;  // no leader: asked again, or timed out
+  ++round_;
+  if (!raft_.read_index(read_context())) return;  // no leader: asked again, or timed out
   reads_in_round_ = std::exchange(waiting_reads_, {});
   round_began_ = now;
+}
+
+// Never the same twice, in no life of this process: an old answer must not pass for a new one.
+std::string Replica::read_context() const {
+  return std::to_string(options_.incarnation) + "." + std::to_string(round_);
+}
+
+void Replica::confirm_reads(const std::vector<raft::ReadState>& states) {
+  for (const raft::ReadState& state : states) {
+    if (take_repair_answer(state)) continue;
+    if (state.context != read_context()) continue;  // of a round that was given up
+    for (WaitingRead& read : reads_in_round_) confirmed_reads_.emplace(state.index, read);
+    reads_in_round_.clear();
+  }
 }
 
 void Replica::serve_confirmed_reads(Instant now) {
@@ -318,6 +371,26 @@ void Replica::step_walks(Instant now) {
 
 void Replica::log_persisted(std::uint64_t ready_number) {
   raft_.persisted(ready_number);
+  finish_installation(ready_number);
+  while (!unsynced_.empty() && unsynced_.front() <= ready_number) unsynced_.pop_front();
+  send_persisted_messages();
+}
+
+// Of what the store has for sure, members that are behind are spared a snapshot with the last part.
+raft::Index Replica::compactable(raft::Index proven) const {
+  if (!is_grouped()) return proven;
+  const raft::Log& log = raft_.log();
+  // Who is sent a snapshot goes on from the log after it, unless that has become too long.
+  if (log.payload_bytes() < options_.max_uncommitted_bytes) {
+    for (const Sending& sending : sending_) proven = std::min(proven, sending.index);
+  }
+  raft::Index index = log.compacted().index;
+  std::uint64_t bytes = log.payload_bytes();
+  while (index < proven && (bytes > options_.kept_log_bytes ||
+                            log.last_index() - index > options_.kept_log_entries)) {
+    bytes -= log.at(++index).payload.size();
+  }
+  return index;
 }
 
 void Replica::maybe_take_batch(Instant now) {
@@ -330,7 +403,7 @@ void Replica::maybe_take_batch(Instant now) {
     flush_wanted_ = false;
     return;
   }
-  if (batch_out_) return;
+  if (batch_out_ || installing_) return;
   if (!flush_wanted_ && !releases_log && now - batch_since_ < options_.batch_age &&
       batch_entry_count_ < options_.batch_entries && pending.byte_count < options_.batch_bytes) {
     return;
@@ -353,9 +426,9 @@ void Replica::batch_committed(std::uint64_t size_bytes, std::uint64_t size_in_us
   state_.store().batch_committed();
   // A power cut may still take back this commit, but no longer the one before it.
   const raft::Index proven = std::exchange(committed_applied_, batch_applied_);
-  if (proven > raft_.log().compacted().index) {
-    raft_.compact(proven);
-    output_.release_log = proven;
+  if (const raft::Index index = compactable(proven); index > raft_.log().compacted().index) {
+    raft_.compact(index);
+    output_.release_log = index;
   }
 }
 
@@ -397,9 +470,8 @@ void Replica::remove_compacted() {
 }
 
 void Replica::answer_physical_compactions() {
-  const std::uint64_t committed = batch_out_ ? batches_taken_ - 1 : batches_taken_;
   std::erase_if(physical_compactions_, [&](const PhysicalCompaction& compaction) {
-    if (!compaction.batch || *compaction.batch > committed) return false;
+    if (!compaction.batch || *compaction.batch > batches_committed()) return false;
     answer(compaction.id, std::nullopt);
     return true;
   });
@@ -420,6 +492,16 @@ void Replica::expire_calls(Instant now) {
   };
   expire(waiting_reads_);
   expire(reads_in_round_);
+  std::erase_if(parked_, [&](const PendingCalls::Pending& call) {
+    if (call.deadline > now) return false;
+    answer(call.id, Refusal::no_leader);
+    return true;
+  });
+  std::erase_if(leader_moves_, [&](const LeaderMove& move) {
+    if (move.deadline > now) return false;
+    answer(move.id, Refusal::timeout);
+    return true;
+  });
   std::erase_if(confirmed_reads_, [&](const auto& confirmed) {
     if (confirmed.second.deadline > now) return false;
     answer(confirmed.second.id, Refusal::timeout);
@@ -435,6 +517,11 @@ void Replica::expire_calls(Instant now) {
 void Replica::abandon(api::Refusal refusal) {
   draining_ = true;
   for (const RequestId id : pending_.take_all()) answer(id, refusal);
+  // No log has these.
+  for (const PendingCalls::Pending& call : std::exchange(parked_, {})) {
+    answer(call.id, Refusal::no_leader);
+  }
+  for (const LeaderMove& move : std::exchange(leader_moves_, {})) answer(move.id, refusal);
   for (const RequestId id : keeper_.take_all()) answer(id, refusal);
   for (const WaitingRead& read : waiting_reads_) answer(read.id, refusal);
   for (const WaitingRead& read : reads_in_round_) answer(read.id, refusal);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -17,25 +18,34 @@
 #include "conclave/replica/auto_compactor.h"
 #include "conclave/replica/calls.h"
 #include "conclave/replica/cluster_clock.h"
+#include "conclave/replica/forwarded_once.h"
 #include "conclave/replica/lease_keeper.h"
+#include "conclave/replica/membership.h"
+#include "conclave/replica/peer_message.h"
 #include "conclave/replica/pending_calls.h"
 #include "conclave/replica/read_walks.h"
+#include "conclave/replica/snapshot.h"
 #include "conclave/replica/state_machine.h"
 #include "conclave/replica/watch_streams.h"
 
 namespace conclave::replica {
 
-struct Member {
-  std::uint64_t id = 0;
-  std::string name;
-  std::vector<std::string> peer_urls;
-  std::vector<std::string> client_urls;
-};
-
 struct Options {
   std::uint64_t cluster_id = 0;
   Member self;
+  // Of a new cluster, this one among them; if empty, this member alone. Of no meaning where the
+  // store knows a membership.
+  std::vector<Member> initial_members;
+  // This member joins a cluster that exists: it knows nothing until a leader tells it.
+  bool joins = false;
+  // What this member once had was damaged and is put aside: it counts again only when it has
+  // everything that the others have committed (see Replica::is_repaired()).
+  bool repairs = false;
   std::uint64_t incarnation = 0;  // of this run of the process; drawn by the driver
+  bool pre_vote = true;
+  // Refuse changes of the membership after which too few members would be there to serve.
+  bool strict_reconfig_check = true;
+  std::size_t max_learners = 1;
   Duration tick{std::chrono::milliseconds(100)};
   int election_ticks = 10;
   int heartbeat_ticks = 1;
@@ -46,6 +56,9 @@ struct Options {
   std::uint64_t max_waiting_calls = 100000;
   // Of the log, and of what waits for the store. The log in memory may have twice as much.
   std::uint64_t max_uncommitted_bytes = 64 << 20;
+  // Of the log that the store has, what is kept for members that are behind.
+  std::uint64_t kept_log_bytes = 32 << 20;
+  std::uint64_t kept_log_entries = 20000;
   ReadWalks::Limits walks;
   std::size_t max_watch_streams = WatchLimits().streams_max;
   std::size_t max_watchers_per_stream = WatchLimits().watchers_per_stream_max;
@@ -65,6 +78,9 @@ struct Output {
     std::vector<raft::Entry> entries;
     std::optional<raft::HardState> hard_state;
     bool must_sync = false;
+    // Present: the snapshot that has arrived takes the place of store and log. First its store,
+    // durably and after what was given to the old one; then the log that begins after it, and this.
+    std::optional<raft::LogPosition> install;
   };
   std::vector<LogWrite> log_writes;
 
@@ -74,6 +90,24 @@ struct Output {
   // To the store, after the batches before it; afterwards Replica::defragmented().
   bool defragment = false;
 
+  // To other members, each by itself; losing or doubling any does no harm.
+  struct PeerMessage {
+    raft::NodeId to = 0;
+    PeerContent content;
+  };
+  std::vector<PeerMessage> to_peers;
+
+  // To be read from the store and sent; afterwards Replica::snapshot_ended(number). What the store
+  // needs for it is committed.
+  struct Snapshot {
+    std::uint64_t number = 0;
+    raft::NodeId to = 0;  // 0: to whoever called begin_snapshot()
+    SnapshotState state;
+  };
+  std::vector<Snapshot> snapshots;
+  // The snapshot that has arrived is of no use.
+  bool discard_arrived = false;
+
   std::vector<Answer> answers;
   std::vector<WatchDelivery> deliveries;
 
@@ -82,7 +116,8 @@ struct Output {
 
   bool empty() const {
     return log_writes.empty() && batch == nullptr && !defragment && answers.empty() &&
-           deliveries.empty() && !release_log;
+           deliveries.empty() && to_peers.empty() && snapshots.empty() && !discard_arrived &&
+           !release_log;
   }
 };
 
@@ -99,6 +134,7 @@ class Replica {
   // What was found on disk. `storage` must outlive the replica.
   struct Recovered {
     raft::HardState hard_state;
+    raft::LogPosition previous;  // the entry before `entries`
     std::vector<raft::Entry> entries;
   };
   static Result<std::unique_ptr<Replica>> create(Options options, const mvcc::Storage& storage,
@@ -110,12 +146,34 @@ class Replica {
   // A request; its answer comes in an Output, perhaps the next one.
   void submit(RequestId id, const AnyCall& call, Instant now);
 
-  // From now on requests are refused as stopped; those under way are still answered.
-  void drain() { draining_ = true; }
+  // What another member says. `data_incarnation` is that of its data directory, as it told when the
+  // link was made.
+  void receive(raft::NodeId from, std::uint64_t data_incarnation, PeerContent content, Instant now);
+  // Messages to it are surely or probably lost.
+  void peer_unreachable(raft::NodeId peer);
+  // Its process is gone, for sure: if it led, nobody does.
+  void peer_gone(raft::NodeId peer, Instant now);
+
+  // A snapshot of the state as it is now; it comes in an Output under the number returned.
+  std::uint64_t begin_snapshot() { return begin_snapshot(0, 0); }
+  void snapshot_ended(std::uint64_t number, bool sent);
+  // The bytes of a snapshot have come from another member, and `state` is loaded from them. An
+  // Output says whether it is installed or discarded; only one is here at a time. Until
+  // log_persisted() of the installation the storage below `state` is not the member's.
+  void snapshot_arrived(std::uint64_t data_incarnation, const SnapshotHead& head,
+                        std::unique_ptr<StateMachine> state, Instant now);
+  bool installs_snapshot() const { return arrived_ != nullptr; }
+
+  // From now on requests are refused; those under way are still answered. A leader hands its
+  // leadership over.
+  void drain();
   bool idle() const {
+    // One that still leads others hands over first.
+    if (raft_.role() == raft::Role::leader && best_successor() != 0) return false;
     return pending_.empty() && keeper_.idle() && waiting_reads_.empty() &&
            reads_in_round_.empty() && confirmed_reads_.empty() && walks_.empty() &&
-           physical_compactions_.empty() && defragmentations_.empty();
+           physical_compactions_.empty() && defragmentations_.empty() && parked_.empty() &&
+           leader_moves_.empty();
   }
   // Everything applied is in the store, and everything appended in the log.
   bool settled() const {
@@ -152,6 +210,10 @@ class Replica {
   Output take_output();
 
   bool is_ready() const;
+  // An entry that removes this member is applied: it serves nothing any more.
+  bool is_removed() const { return state_.membership().removed(options_.self.id); }
+  // One that began with Options::repairs counts again, durably.
+  bool is_repaired() const { return !raft_.voteless() && unsynced_.empty(); }
   const raft::Node& raft() const { return raft_; }
   const StateMachine& state() const { return state_; }
 
@@ -162,11 +224,25 @@ class Replica {
     Instant deadline;
   };
 
+  // A write before it is in anybody's log.
+  struct Write {
+    RequestId id = 0;  // with a response
+    google::protobuf::Message* response = nullptr;
+    Proposal proposal;
+    Instant deadline{};
+  };
+  struct LeaderMove {
+    RequestId id;
+    raft::NodeId to;
+    Instant deadline;
+  };
+
   Replica(Options options, const mvcc::Storage& storage, raft::InitialState initial,
           StateMachine state, Random random, Instant now);
 
   // calls.cc: requests in, answers out
   struct Submission;
+  std::optional<api::Refusal> refuse_for_role(const AnyCall& call) const;
   std::optional<api::Refusal> refuse_for_load(const AnyCall& call) const;
   std::uint64_t size_in_use() const;
   void refuse_for_space(RequestId id, Instant now);
@@ -178,23 +254,80 @@ class Replica {
   void serve_read(RequestId id, const AnyCall& call, Instant now);
   template <class Response, class Walk>
   void walk(RequestId id, Response* response, Walk walk, Instant now);
-  std::optional<api::Refusal> read(const AnyCall& call);
+  std::optional<api::Refusal> read(const AnyCall& call, Instant now);
   void fill_header(etcdserverpb::ResponseHeader* header) const;
   void list_errors(etcdserverpb::StatusResponse& response) const;
 
+  // peers.cc: between members
+  bool is_grouped() const;  // there are others
+  std::optional<api::Refusal> send_to_log(Write write, Instant now);
+  std::optional<api::Refusal> append(Write& write, std::string& payload, Instant now);
+  bool may_send() const;
+  void send_parked(Instant now);
+  void handle_forward(raft::NodeId from, Forward forward, Instant now);
+  void handle_forward_refused(const ForwardRefused& refused);
+  void lose_before(raft::Term term);
+  void send_messages(std::vector<raft::Message> messages);
+  void send_persisted_messages();
+  void notice_leader(Instant now);
+  void replace_leader(Instant now);
+  Duration campaign_wait();
+  void publish_self(Instant now);
+  void hand_over();
+  raft::NodeId best_successor() const;
+
+  // repair.cc
+  void tell_of_lost_log(const raft::Message& append, Instant now);
+  void ask_for_vote(Instant now);
+  bool take_repair_answer(const raft::ReadState& state);
+  void regain_vote_if_due();
+
+  // snapshots.cc
+  struct Sending {
+    std::uint64_t number = 0;
+    raft::NodeId to = 0;
+    raft::Index index = 0;
+    std::uint64_t batch = 0;  // that has to be committed before
+    std::optional<SnapshotState> state;
+    mvcc::Hold hold;
+  };
+  std::uint64_t begin_snapshot(raft::NodeId to, raft::Term term);
+  void hand_out_snapshots();
+  void install_arrived(const raft::Ready& ready);
+  void finish_installation(std::uint64_t ready_number);
+  std::uint64_t batches_committed() const {
+    return batch_out_ ? batches_taken_ - 1 : batches_taken_;
+  }
+
+  // member_calls.cc: changes of the membership
+  std::optional<api::Refusal> propose_member_change(const MemberChange& change, std::string context,
+                                                    Instant now);
+  std::optional<api::Refusal> refusal_of_change(const MemberChange& change, Instant now) const;
+  std::optional<api::Refusal> refuse_addition(const etcdserverpb::Member& member,
+                                              Instant now) const;
+  std::optional<api::Refusal> refuse_removal(const Member& member, Instant now) const;
+  std::optional<api::Refusal> refuse_promotion(const Member& member) const;
+  bool is_active(raft::NodeId member, Instant now) const;
+  std::optional<api::Refusal> move_leader(RequestId id, raft::NodeId to, Instant now);
+  void answer_leader_moves();
+  Result<void> apply_config(const raft::Entry& entry);
+  void show_members(const MemberChange& change, google::protobuf::Message& response) const;
+
   // replica.cc: the way of an entry
-  void take_raft_ready(Instant now);
+  Result<void> take_ready(Instant now);
   Result<void> apply(const raft::Entry& entry);
   void begin_read_round(Instant now);
+  void confirm_reads(const std::vector<raft::ReadState>& states);
   void serve_confirmed_reads(Instant now);
   void step_walks(Instant now);
   void answer_proposed(const PendingCalls::Pending& call, const Proposal& proposal,
                        std::optional<api::Refusal> refusal);
   void answer_applied(const Proposal& proposal, const StateMachine::Outcome& outcome);
-  void notice_role(Instant now);
   void propose_lease_work(Instant now);
   void take_back_quota_alarm(Instant now);
   void expire_calls(Instant now);
+  raft::Index compactable(raft::Index proven) const;
+  std::string read_context() const;
   void maybe_take_batch(Instant now);
 
   // replica.cc: what a compaction leaves to remove
@@ -217,6 +350,34 @@ class Replica {
   std::uint64_t alarm_sequence_ = 0;  // of a quota alarm's entry under way; 0: none
   bool draining_ = false;
   bool was_leader_ = false;
+  raft::LogPosition last_leader_;  // term, and who led in it as `index`
+
+  // Between members. What waits until there is a leader to take it; which messages must not leave
+  // before the log is on disk; when whom was heard.
+  std::deque<PendingCalls::Pending> parked_;
+  struct HeldMessages {
+    std::uint64_t ready_number;
+    std::vector<raft::Message> messages;
+  };
+  std::deque<HeldMessages> held_messages_;
+  std::deque<std::uint64_t> unsynced_;  // Readies that are to be synced
+  std::map<raft::NodeId, Instant> heard_;
+  ForwardedOnce forwarded_once_;
+  std::optional<Instant> campaign_at_;  // a leader is known to be gone
+  Instant publish_again_{};
+  std::vector<LeaderMove> leader_moves_;
+
+  // Of a member that repairs itself.
+  Instant told_of_lost_log_{};
+  Instant asked_for_vote_{};
+  std::uint64_t vote_question_ = 0;
+  std::optional<raft::Index> vote_at_;  // counts again once its log reaches so far
+
+  // Snapshots on their way out; the one that has come in, and the Ready that installs it.
+  std::uint64_t next_snapshot_ = 1;
+  std::list<Sending> sending_;
+  std::unique_ptr<StateMachine> arrived_;
+  std::optional<std::uint64_t> installing_;
 
   // The way of a linearizable read: it waits for the next round of ReadIndex to begin, then for
   // that round's index, then for the state to be there. A round that got no answer is given up with

@@ -3,15 +3,25 @@
 #include <utility>
 
 #include "conclave/base/bytes.h"
+#include "conclave/replica/peer_message.h"
 
 namespace conclave::replica {
 namespace {
 
 constexpr std::string_view kAppliedKey = "applied";  // index, term, cluster time: three u64/i64 LE
 constexpr std::string_view kAlarmsKey = "alarms";    // alarms.cc
+constexpr std::string_view kMembersKey = "members";  // membership.cc
 
 mvcc::LeaseChecker checker_of(const lease::Lessor& lessor) {
   return [&lessor](std::int64_t id) { return lessor.exists(id); };
+}
+
+std::string position(raft::Index index, raft::Term term, std::int64_t cluster_time_ms) {
+  std::string bytes;
+  append_le<std::uint64_t>(bytes, index);
+  append_le<std::uint64_t>(bytes, term);
+  append_le<std::int64_t>(bytes, cluster_time_ms);
+  return bytes;
 }
 
 }  // namespace
@@ -48,6 +58,11 @@ Result<void> StateMachine::load() {
   if (*alarms) {
     if (Result<void> restored = alarms_.restore(**alarms); !restored) return restored;
   }
+  const Result<std::optional<std::string>> members = storage_->get(mvcc::Table::meta, kMembersKey);
+  if (!members) return members.error();
+  if (*members) {
+    if (Result<void> restored = membership_.restore(**members); !restored) return restored;
+  }
   Result<void> restored;
   const Result<void> scanned = storage_->scan(mvcc::Table::leases, "", "",
                                               [&](std::string_view key, std::string_view value) {
@@ -81,10 +96,27 @@ Result<StateMachine::Outcome> StateMachine::apply(const raft::Entry& entry,
   return outcome;
 }
 
+void StateMachine::apply_config(const raft::Entry& entry, const raft::ConfigState& config,
+                                const MemberChange* change) {
+  if (change != nullptr) {
+    membership_.apply(*change, config);
+  } else {
+    membership_.set_config(config);
+  }
+  skip(entry);
+}
+
 void StateMachine::skip(const raft::Entry& entry) {
   CONCLAVE_CHECK(entry.index == applied_index_ + 1, "entries are applied in order, each once");
   applied_index_ = entry.index;
   applied_term_ = entry.term;
+}
+
+void StateMachine::begin(const Membership& membership, raft::Index index, raft::Term term) {
+  CONCLAVE_CHECK(applied_index_ <= index, "a state that has gone on does not begin again");
+  membership_ = membership;
+  applied_index_ = index;
+  applied_term_ = term;
 }
 
 Result<StateMachine::Outcome> StateMachine::apply_request(const Proposal& proposal,
@@ -131,6 +163,10 @@ Result<StateMachine::Outcome> StateMachine::apply_request(const Proposal& propos
     }
     case Proposal::kAlarmChange:
       return apply_alarm_change(proposal.alarm_change(), response);
+    case Proposal::kMemberPublish:
+      outcome.refusal = membership_.apply(proposal.member_publish());
+      return outcome;
+    case Proposal::kMemberChange:  // stands in entries of another kind
     case Proposal::REQUEST_NOT_SET:
       break;
   }
@@ -203,18 +239,55 @@ StateMachine::Outcome StateMachine::apply_alarm_change(const AlarmChange& change
   return outcome;
 }
 
+void StateMachine::take_over(StateMachine&& other) {
+  storage_ = other.storage_;
+  store_->take_over(std::move(*other.store_));
+  lessor_ = std::move(other.lessor_);
+  alarms_ = std::move(other.alarms_);
+  membership_ = std::move(other.membership_);
+  applied_index_ = other.applied_index_;
+  applied_term_ = other.applied_term_;
+  cluster_time_ms_ = std::max(cluster_time_ms_, other.cluster_time_ms_);
+}
+
+SnapshotState StateMachine::snapshot_state(std::uint64_t cluster_id) const {
+  SnapshotState state;
+  state.head.set_cluster_id(cluster_id);
+  state.head.mutable_place()->set_index(applied_index_);
+  state.head.mutable_place()->set_term(applied_term_);
+  encode(membership_.config(), *state.head.mutable_place()->mutable_config());
+  state.head.set_cluster_time_ms(cluster_time_ms_);
+  state.head.set_revision(store_->current_revision());
+  state.head.set_compact_revision(store_->compact_revision());
+  state.head.set_membership(membership_.encode());
+  state.head.set_alarms(alarms_.encode());
+  state.leases = lessor_.records();
+  return state;
+}
+
+std::vector<mvcc::Write> StateMachine::position_of(const SnapshotHead& head,
+                                                   const std::optional<std::string>& membership) {
+  std::vector<mvcc::Write> writes = mvcc::Store::writes_of(head.compact_revision());
+  writes.push_back({mvcc::Table::meta, std::string(kAppliedKey),
+                    position(head.place().index(), head.place().term(), head.cluster_time_ms())});
+  writes.push_back(
+      {mvcc::Table::meta, std::string(kMembersKey), membership ? *membership : head.membership()});
+  writes.push_back({mvcc::Table::meta, std::string(kAlarmsKey), head.alarms()});
+  return writes;
+}
+
 std::shared_ptr<const mvcc::Batch> StateMachine::take_batch() {
   if (std::optional<std::string> alarms = alarms_.take_write()) {
     store_->add_write({mvcc::Table::meta, std::string(kAlarmsKey), std::move(alarms)});
   }
+  if (std::optional<std::string> members = membership_.take_write()) {
+    store_->add_write({mvcc::Table::meta, std::string(kMembersKey), std::move(members)});
+  }
   for (lease::RecordWrite& write : lessor_.take_writes()) {
     store_->add_write({mvcc::Table::leases, std::move(write.key), std::move(write.value)});
   }
-  std::string applied;
-  append_le<std::uint64_t>(applied, applied_index_);
-  append_le<std::uint64_t>(applied, applied_term_);
-  append_le<std::int64_t>(applied, cluster_time_ms_);
-  store_->add_write({mvcc::Table::meta, std::string(kAppliedKey), std::move(applied)});
+  store_->add_write({mvcc::Table::meta, std::string(kAppliedKey),
+                     position(applied_index_, applied_term_, cluster_time_ms_)});
   return store_->take_batch();
 }
 

@@ -14,7 +14,9 @@
 #include "conclave/mvcc/store.h"
 #include "conclave/raft/types.h"
 #include "conclave/replica/alarms.h"
+#include "conclave/replica/membership.h"
 #include "conclave/replica/proposal.h"
+#include "conclave/replica/snapshot.h"
 
 namespace conclave::replica {
 
@@ -47,8 +49,16 @@ class StateMachine {
   // revision. Errc::corrupt: an entry of an unknown version or kind, or a failed read of the store.
   Result<Outcome> apply(const raft::Entry& entry, const Proposal& proposal,
                         google::protobuf::Message* response);
+  // An entry of kind config_change. `config` is what the consensus made of it; `change`, which may
+  // be null, what an operator asked for, if it was not refused.
+  void apply_config(const raft::Entry& entry, const raft::ConfigState& config,
+                    const MemberChange* change);
   // An entry that changes nothing here: a new leader's first.
   void skip(const raft::Entry& entry);
+
+  // The members that a new cluster begins with, at the place in the log that stands before
+  // everything. For an empty state.
+  void begin(const Membership& membership, raft::Index index, raft::Term term);
 
   raft::Index applied_index() const { return applied_index_; }
   raft::Term applied_term() const { return applied_term_; }
@@ -58,6 +68,16 @@ class StateMachine {
   const mvcc::Store& store() const { return *store_; }
   const lease::Lessor& lessor() const { return lessor_; }
   const Alarms& alarms() const { return alarms_; }
+  const Membership& membership() const { return membership_; }
+
+  // Becomes the state of a snapshot, freshly loaded.
+  void take_over(StateMachine&& other);
+  // All but the records, which follow from the storage once it has committed what is applied now.
+  SnapshotState snapshot_state(std::uint64_t cluster_id) const;
+  // What a store keeps beside records and leases, of a snapshot's head. `membership` stands in for
+  // the head's own.
+  static std::vector<mvcc::Write> position_of(const SnapshotHead& head,
+                                              const std::optional<std::string>& membership);
 
   // Everything applied so far and not yet taken, with the applied index, its term, the cluster
   // time, the changed leases and the alarms: what is on disk together is true together.
@@ -80,6 +100,7 @@ class StateMachine {
   std::unique_ptr<mvcc::Store> store_;
   lease::Lessor lessor_;
   Alarms alarms_;
+  Membership membership_;
   raft::Index applied_index_ = 0;
   raft::Term applied_term_ = 0;
   std::int64_t cluster_time_ms_ = 0;

@@ -84,6 +84,7 @@ class WatchStreams {
   void acknowledge(StreamId stream);
 
   void notify(const mvcc::SharedEvents& events) { hub_.notify(events); }
+  void store_replaced() { hub_.store_replaced(); }
   // Periodic progress notifications, for those who asked and had no event for the interval.
   void tick(Instant now);
 

@@ -20,7 +20,9 @@ Result<std::unique_ptr<SimulatedMember>> SimulatedMember::start(wal::Disk& disk,
   if (setup.adjust) setup.adjust(options);
   const Duration tick = options.tick;
   auto replica = replica::Replica::create(std::move(options), storage,
-                                          {recovered->hard_state, std::move(recovered->entries)},
+                                          {recovered->hard_state,
+                                           {recovered->previous_term, recovered->previous_index},
+                                           std::move(recovered->entries)},
                                           Random(setup.seed), setup.start);
   if (!replica) return replica.error();
 
