@@ -1,9 +1,17 @@
 // Bugs that systems of this kind have had, each as the schedule that showed it.
+#include <memory>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "conclave/client/core.h"
+#include "conclave/session/session_core.h"
+#include "conclave/session/turn_core.h"
+
+#include "tests/sim/channel.h"
 #include "tests/sim/stage.h"
 #include "tests/sim/watch_clients.h"
 
@@ -196,6 +204,53 @@ void acknowledged_before_synced(Stage& stage) {
   }
 }
 
+// A process that wants one lock.
+struct Contender {
+  explicit Contender(Stage& stage)
+      : executor(stage.world(), 0s, 0), channels(stage.cluster(), executor) {
+    client::CoreOptions options;
+    options.endpoints = {SimChannels::endpoint_of(1), SimChannels::endpoint_of(2)};
+    store = *client::StoreCore::open(executor, channels, options);
+    session = std::make_shared<session::SessionCore>(
+        *store, session::SessionConfig{2s, 200ms, 5s, 2s}, stage.world().random().next());
+    executor.post([this] {
+      session->open([this](const Result<void>& opened) {
+        ASSERT_TRUE(opened);
+        turn = std::make_shared<session::TurnCore>(
+            session, session::TurnConfig{.name = "job", .kind = "lock"});
+        turn->start([this](const Result<void>& result) { granted = result.has_value(); }, nullptr);
+      });
+    });
+  }
+
+  SimExecutor executor;
+  SimChannels channels;
+  std::unique_ptr<client::StoreCore> store;
+  std::shared_ptr<session::SessionCore> session;
+  std::shared_ptr<session::TurnCore> turn;
+  std::optional<bool> granted;
+};
+
+// etcd 11456: a lock was returned to a waiter whose lease had expired while it waited.
+void lock_after_lease(Stage& stage) {
+  Contender holder(stage);
+  ASSERT_TRUE(stage.run_until([&] { return holder.granted.has_value(); }));
+  ASSERT_TRUE(*holder.granted);
+  Contender waiter(stage);
+  stage.run_for(1s);
+  waiter.executor.pause();
+  stage.run_for(4s);
+  holder.executor.post(
+      [&] { holder.turn->release(holder.executor.now() + 2s, [](const Result<void>&) {}); });
+  stage.run_for(1s);
+  waiter.executor.resume();
+  ASSERT_TRUE(stage.run_until([&] { return waiter.granted.has_value(); }));
+  EXPECT_FALSE(*waiter.granted);
+  EXPECT_FALSE(waiter.turn->valid());
+  for (Contender* each : {&holder, &waiter}) each->executor.crash();
+  stage.run_for(1s);  // until nothing of theirs is under way
+}
+
 class KnownBugs : public testing::TestWithParam<Case> {};
 
 TEST_P(KnownBugs, AreNotHere) {
@@ -218,6 +273,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"snapshot_replays_events", snapshot_replays_events, 5},
                     Case{"deletion_at_compaction", deletion_at_compaction},
                     Case{"members_compact_apart", members_compact_apart},
+                    Case{"lock_after_lease", lock_after_lease},
                     Case{"acknowledged_before_synced", acknowledged_before_synced}),
     [](const auto& info) { return std::string(info.param.name); });
 

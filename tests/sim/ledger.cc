@@ -71,6 +71,7 @@ void Ledger::observe(raft::NodeId id, const replica::Replica& replica, raft::Ind
     commit(id, replica, log.at(index));
   }
   seen = committed;
+  configs_[id] = replica.raft().config();
   check_state(id, replica);
 }
 
@@ -96,8 +97,13 @@ void Ledger::commit(raft::NodeId id, const replica::Replica& replica, const raft
 void Ledger::check_quorum(raft::NodeId id, const replica::Replica& replica,
                           const raft::Entry& entry) {
   const auto has = [&](raft::NodeId node) { return is_durable(node, entry.index, entry.term); };
-  // Which of the two configurations counted depends on what the leader had applied.
+  // Which configuration counted depends on what the leader had applied: it may have been the one
+  // before this step.
   if (is_quorum(replica.raft().config(), has)) return;
+  if (const auto before = configs_.find(id);
+      before != configs_.end() && is_quorum(before->second, has)) {
+    return;
+  }
   if (is_quorum(witness_.membership().config(), has)) return;
   trace_.violation("node ", id, " takes entry ", entry.index,
                    " for committed, which is not on the disks of a quorum");

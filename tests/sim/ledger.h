@@ -87,6 +87,7 @@ class Ledger {
   test::MemoryStorage storage_;
   replica::StateMachine witness_;
   std::map<raft::Term, raft::NodeId> leaders_;
+  std::map<raft::NodeId, raft::ConfigState> configs_;  // of each member, after its last step
   std::map<raft::Index, std::uint64_t> digests_;
   std::map<std::string, std::vector<Version>> versions_;
   std::map<std::int64_t, mvcc::SharedEvents> events_;

@@ -6,15 +6,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iostream>
 #include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "tests/sim/run.h"
@@ -44,9 +44,12 @@ constexpr char kUsage[] =
 
 // A broken invariant inside the product ends the process: the seed must be known even then.
 thread_local char replay_line[160];
+thread_local std::string trace_text;
+int trace_file = -1;
 
 void on_abort(int) {
-  const ssize_t ignored = ::write(STDOUT_FILENO, replay_line, std::strlen(replay_line));
+  ssize_t ignored = ::write(STDOUT_FILENO, replay_line, std::strlen(replay_line));
+  if (trace_file >= 0) ignored = ::write(trace_file, trace_text.data(), trace_text.size());
   static_cast<void>(ignored);
 }
 
@@ -80,14 +83,14 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       return false;
     }
   }
-  arguments.run.keeps_trace = !arguments.trace.empty();
   return true;
 }
 
 class Runner {
  public:
   explicit Runner(const Arguments& arguments) : arguments_(arguments), results_(arguments.seeds) {
-    if (!arguments.trace.empty()) trace_.open(arguments.trace);
+    if (arguments.trace.empty()) return;
+    trace_file = ::open(arguments.trace.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
   }
 
   int run() {
@@ -115,9 +118,13 @@ class Runner {
       if (index >= results_.size()) return;
       const std::uint64_t seed = arguments_.first + index;
       std::snprintf(replay_line, sizeof replay_line, "%s\n", replay_of(seed, arguments_).c_str());
-      RunResult result = conclave::sim::run_seed(seed, arguments_.run);
+      RunOptions options = arguments_.run;
+      trace_text.clear();
+      if (trace_file >= 0) options.trace = &trace_text;
+      RunResult result = conclave::sim::run_seed(seed, options);
       const std::lock_guard guard(mutex_);
       results_[index] = std::move(result);
+      traces_[index] = std::move(trace_text);
       is_done_[index] = true;
       tell_what_is_done();
     }
@@ -128,8 +135,7 @@ class Runner {
     for (; told_ < results_.size() && is_done_[told_]; ++told_) {
       RunResult& result = results_[told_];
       const std::uint64_t seed = arguments_.first + told_;
-      trace_ << result.trace << std::flush;
-      result.trace.clear();
+      write_trace(std::exchange(traces_[told_], {}));
       digest_ = (digest_ ^ result.digest) * 0x100000001b3;
       counts_ += result.counts;
       if (result.violations.empty()) continue;
@@ -140,11 +146,19 @@ class Runner {
     }
   }
 
+  static void write_trace(std::string_view text) {
+    while (trace_file >= 0 && !text.empty()) {
+      const ssize_t written = ::write(trace_file, text.data(), text.size());
+      if (written <= 0) return;
+      text.remove_prefix(static_cast<std::size_t>(written));
+    }
+  }
+
   const Arguments& arguments_;
-  std::ofstream trace_;
   std::atomic<std::uint64_t> next_{0};
   std::mutex mutex_;
   std::vector<RunResult> results_;
+  std::vector<std::string> traces_ = std::vector<std::string>(results_.size());
   std::vector<bool> is_done_ = std::vector<bool>(results_.size());
   std::size_t told_ = 0;
   std::size_t failed_ = 0;

@@ -52,7 +52,8 @@ void SimNode::step() {
   site_.ledger.observe(id(), *replica_, seen_);
   if (!processed) {
     removed_ = replica_->is_removed();
-    return fail(processed.error(), removed_);
+    // A member whose data was wiped is told by the others that it has lost something.
+    return fail(processed.error(), removed_ || wiped_);
   }
   if (repairing_ && replica_->is_repaired()) {
     repairing_ = false;

@@ -44,7 +44,7 @@ void SimNode::start() {
   const Result<raft::Index> applied = replica::StateMachine::stored_index(*storage_);
   CONCLAVE_CHECK(applied, "the simulated store can be read");
   wal::Options options = log_options();
-  if (!installing_) options.must_reach = *applied;
+  if (!installing_ && *applied > 0) options.must_reach = *applied;
   Result<wal::Recovered> recovered = wal::Log::open(*disk_, kLogDirectory, options);
   if (recovered && lost_nothing(*recovered)) {
     damaged_ = false;

@@ -25,7 +25,7 @@ class Run {
   Run(std::uint64_t seed, const RunOptions& options)
       : options_(options),
         world_(seed),
-        trace_(world_, options.keeps_trace ? &text_ : nullptr),
+        trace_(world_, options.trace),
         plan_(draw_plan(world_, options.nodes)),
         cluster_(world_, trace_, plan_),
         network_(cluster_),
@@ -37,6 +37,13 @@ class Run {
     trace_.note("seed ", seed, ", ", plan_.nodes, " nodes");
     for (const Fault fault : plan_.faults) trace_.note("plan: ", name_of(fault));
   }
+
+  // Members hold what callers wait for, and must let go of it while those are here.
+  ~Run() {
+    for (SimNode* node : cluster_.nodes()) node->kill();
+  }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
 
   RunResult run() {
     start();
@@ -130,7 +137,6 @@ class Run {
     RunResult result;
     result.digest = trace_.digest();
     result.violations = trace_.violations();
-    result.trace = std::move(text_);
     Counts& counts = result.counts;
     counts.entries = cluster_.ledger().last_index();
     counts.answered = knowledge_.answered;
@@ -147,7 +153,6 @@ class Run {
 
   const RunOptions options_;
   World world_;
-  std::string text_;
   Trace trace_;
   const Plan plan_;
   Cluster cluster_;

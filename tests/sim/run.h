@@ -11,7 +11,7 @@ namespace conclave::sim {
 struct RunOptions {
   int nodes = 0;  // 0: by the seed
   Duration length = std::chrono::seconds(60);
-  bool keeps_trace = false;
+  std::string* trace = nullptr;  // gets what happened, one line each, as it happens
 };
 
 // What a run counted, to see that it was worth something.
@@ -33,7 +33,6 @@ struct Counts {
 struct RunResult {
   std::uint64_t digest = 0;
   std::vector<std::string> violations;
-  std::string trace;  // empty unless asked for
   Counts counts;
 };
 
