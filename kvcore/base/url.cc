@@ -1,10 +1,10 @@
-#include "conclave/server/url.h"
+#include "conclave/base/url.h"
 
 #include <charconv>
 
 #include <arpa/inet.h>
 
-namespace conclave::server {
+namespace conclave {
 namespace {
 
 Error malformed(std::string_view text, std::string_view what) {
@@ -77,4 +77,4 @@ bool is_wildcard_host(const std::string& host) {
   return host == "0.0.0.0" || host == "::";
 }
 
-}  // namespace conclave::server
+}  // namespace conclave

@@ -1,8 +1,8 @@
-#include "conclave/server/url.h"
+#include "conclave/base/url.h"
 
 #include <gtest/gtest.h>
 
-namespace conclave::server {
+namespace conclave {
 namespace {
 
 TEST(Url, TakesSchemeHostAndPort) {
@@ -60,4 +60,4 @@ TEST(Url, KnowsWhatNeedsNoResolver) {
 }
 
 }  // namespace
-}  // namespace conclave::server
+}  // namespace conclave

@@ -7,7 +7,7 @@
 
 #include "conclave/base/result.h"
 
-namespace conclave::server {
+namespace conclave {
 
 // http://host:port or https://host:port, which is all that a member's address is made of.
 struct Url {
@@ -35,4 +35,4 @@ bool is_bindable_host(const std::string& host);
 // True for the addresses that mean "every address of this machine".
 bool is_wildcard_host(const std::string& host);
 
-}  // namespace conclave::server
+}  // namespace conclave
