@@ -13,40 +13,6 @@ constexpr auto kDrainTime = std::chrono::seconds(10);
 
 }  // namespace
 
-// Calls travel to the core as events; once the core is closed they go nowhere.
-class CoreThread::Stream final : public WatchStream {
- public:
-  Stream(CoreThread& core, replica::StreamId id) : core_(core), id_(id) {}
-  ~Stream() override {
-    core_.post([&core = core_, id = id_] {
-      core.replica_->watches().close(id);
-      core.sinks_.erase(id);
-    });
-  }
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-
-  void create(etcdserverpb::WatchCreateRequest request) override {
-    core_.post([&core = core_, id = id_, request = std::move(request)]() mutable {
-      core.replica_->watches().create(id, std::move(request));
-    });
-  }
-  void cancel(std::int64_t watch_id) override {
-    core_.post(
-        [&core = core_, id = id_, watch_id] { core.replica_->watches().cancel(id, watch_id); });
-  }
-  void request_progress() override {
-    core_.post([&core = core_, id = id_] { core.replica_->watches().request_progress(id); });
-  }
-  void acknowledge() override {
-    core_.post([&core = core_, id = id_] { core.replica_->watches().acknowledge(id); });
-  }
-
- private:
-  CoreThread& core_;
-  const replica::StreamId id_;
-};
-
 CoreThread::CoreThread(Parts parts, OnFailure on_failure)
     : tick_(parts.tick),
       queue_length_max_(parts.queue_length_max),
