@@ -13,6 +13,7 @@
 namespace conclave::linearizability {
 namespace {
 
+using test::check_etcd_history;
 using test::check_linearizability;
 using test::check_revisions;
 using test::EtcdKeyModel;
@@ -188,6 +189,9 @@ TEST(EveryOrder, AgreesOnEtcdKeys) {
     ASSERT_EQ(verdict.linearizable(), expected) << n << ": " << verdict.text() << all;
     const test::Verdict by_revisions = check_revisions(history);
     ASSERT_TRUE(by_revisions.linearizable() || !expected) << n << ": " << by_revisions.text();
+    if (by_revisions.linearizable()) {
+      ASSERT_EQ(check_etcd_history(history).linearizable(), expected) << n << ": " << all;
+    }
     linearizable += expected ? 1 : 0;
     told_by_revisions += by_revisions.linearizable() ? 0 : 1;
   }

@@ -57,6 +57,9 @@ struct Operation {
 // calls. None: nothing is known.
 // is_over(): an operation of unknown outcome can have no effect any more, whatever follows. It may
 // always say no; where it says yes the search has less to tell apart.
+// matters(unknown, next): `next`, directly after an unknown operation, may need the effect of that.
+// No: it can do without, and then leads to the same state or one that covers it. It may always say
+// yes; where it says no the search is shorter.
 // covers(a, b): every continuation that b permits is permitted by a. Usually ==.
 // hash(): equal for states of which one covers the other.
 template <class M>
@@ -125,6 +128,9 @@ class KeyHistory {
   }
   bool is_over(const State& state, std::size_t i) const {
     return Model::is_over(state, *operations_[i]);
+  }
+  bool matters(std::size_t unknown, std::size_t next) const {
+    return Model::matters(*operations_[unknown], *operations_[next]);
   }
   static bool covers(const State& a, const State& b) { return Model::covers(a, b); }
   static std::size_t hash(const State& state) { return Model::hash(state); }

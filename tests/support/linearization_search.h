@@ -23,6 +23,7 @@ namespace conclave::test {
 //   spent fewer of them can do whatever the other can.
 // - Hence unknown ones are tried last and the fewest first: those that nobody saw are tried once
 //   and found to have led nowhere new.
+// - For the same reason one is made to take effect only directly before what may need it.
 // - Unknown operations with the same effect are used in the order of their calls.
 // - Operations whose results tell their order (rank) are not tried in another.
 // - Otherwise the operation that returned first is tried first.
@@ -56,6 +57,7 @@ class LinearizationSearch {
   struct Variant {
     State state;
     std::vector<std::size_t> spent;
+    std::size_t last_spent = kNone;  // if nothing has happened since
   };
   // A set of returned operations with all the variants of it that came of one way here.
   struct Frame {
@@ -88,6 +90,8 @@ class LinearizationSearch {
   bool is_new(const OperationSet& done, const Variant& variant);
   void enter(OperationSet done, std::size_t ranked_done, std::size_t last, Variant variant);
   void forget_what_is_over(Variant& variant) const;
+  bool can_be_spent(std::size_t i, const Variant& variant) const;
+  bool is_of_use(const Variant& variant, const Frame& frame) const;
   void try_candidate(Frame& frame);
   void spend_unknown(Frame& frame);
 
@@ -175,6 +179,7 @@ template <class History>
 void LinearizationSearch<History>::try_candidate(Frame& frame) {
   const std::size_t i = frame.next.returned[frame.candidate++];
   const Variant& variant = frame.variants[frame.variant];
+  if (variant.last_spent != kNone && !history_.matters(variant.last_spent, i)) return;
   std::optional<State> state = history_.step(variant.state, i);
   if (!state) return;
   OperationSet done = frame.done;
@@ -191,6 +196,28 @@ void LinearizationSearch<History>::forget_what_is_over(Variant& variant) const {
   std::erase_if(variant.spent, [&](std::size_t i) { return history_.is_over(variant.state, i); });
 }
 
+template <class History>
+bool LinearizationSearch<History>::can_be_spent(std::size_t i, const Variant& variant) const {
+  if (std::ranges::binary_search(variant.spent, i)) return false;
+  const std::size_t same = same_before_[i];
+  if (same != kNone && !std::ranges::binary_search(variant.spent, same)) return false;
+  return variant.last_spent == kNone || history_.matters(variant.last_spent, i);
+}
+
+// Is there something that may need what was spent last?
+template <class History>
+bool LinearizationSearch<History>::is_of_use(const Variant& variant, const Frame& frame) const {
+  const auto needs = [&](std::size_t i) {
+    return history_.matters(variant.last_spent, i) && history_.step(variant.state, i).has_value();
+  };
+  if (std::ranges::any_of(frame.next.returned, needs)) return true;
+  for (const std::size_t i : timeline_.unknown()) {
+    if (history_.interval(i).call_time_ns > frame.next.horizon_ns) break;
+    if (can_be_spent(i, variant) && needs(i)) return true;
+  }
+  return false;
+}
+
 // Adds the variants that one more unknown operation makes of the current one.
 template <class History>
 void LinearizationSearch<History>::spend_unknown(Frame& frame) {
@@ -198,16 +225,14 @@ void LinearizationSearch<History>::spend_unknown(Frame& frame) {
   std::vector<Variant> more;
   for (const std::size_t i : timeline_.unknown()) {
     if (history_.interval(i).call_time_ns > frame.next.horizon_ns) break;
-    const auto at = std::ranges::lower_bound(variant.spent, i);
-    if (at != variant.spent.end() && *at == i) continue;
-    if (same_before_[i] != kNone && !std::ranges::binary_search(variant.spent, same_before_[i])) {
-      continue;
-    }
+    if (!can_be_spent(i, variant)) continue;
     std::optional<State> state = history_.step(variant.state, i);
     if (!state) continue;
-    Variant& after = more.emplace_back(Variant{std::move(*state), variant.spent});
-    after.spent.insert(after.spent.begin() + (at - variant.spent.begin()), i);
+    Variant after{std::move(*state), variant.spent, i};
+    after.spent.insert(std::ranges::lower_bound(after.spent, i), i);
+    if (!is_of_use(after, frame)) continue;
     forget_what_is_over(after);
+    more.push_back(std::move(after));
   }
   // The fewest spent come first, also among those that wait.
   const auto size = [](const Variant& v) { return v.spent.size(); };

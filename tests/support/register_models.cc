@@ -20,6 +20,10 @@ std::optional<RegisterModel::State> RegisterModel::step(const State& state,
   return std::nullopt;
 }
 
+bool RegisterModel::matters(const Operation<RegisterModel>&, const Operation<RegisterModel>& next) {
+  return next.kind != Kind::write;
+}
+
 std::string RegisterModel::describe_operation(const Operation<RegisterModel>& operation) {
   const Args& args = operation.args;
   const bool returned = operation.return_time_ns.has_value();
@@ -53,6 +57,10 @@ std::optional<TextModel::State> TextModel::step(const State& state,
       return state + operation.args;
   }
   return std::nullopt;
+}
+
+bool TextModel::matters(const Operation<TextModel>&, const Operation<TextModel>& next) {
+  return next.kind != Kind::put;
 }
 
 std::string TextModel::describe_operation(const Operation<TextModel>& operation) {

@@ -28,6 +28,8 @@ struct RegisterModel {
   static std::optional<State> step(const State& state, const Operation<RegisterModel>& operation);
   static std::optional<std::int64_t> rank(const Operation<RegisterModel>&) { return std::nullopt; }
   static bool is_over(const State&, const Operation<RegisterModel>&) { return false; }
+  static bool matters(const Operation<RegisterModel>& unknown,
+                      const Operation<RegisterModel>& next);
   static bool covers(const State& a, const State& b) { return a == b; }
   static std::size_t hash(const State& state) { return std::hash<State>{}(state); }
   static std::string describe_operation(const Operation<RegisterModel>& operation);
@@ -45,6 +47,7 @@ struct TextModel {
   static std::optional<State> step(const State& state, const Operation<TextModel>& operation);
   static std::optional<std::int64_t> rank(const Operation<TextModel>&) { return std::nullopt; }
   static bool is_over(const State&, const Operation<TextModel>&) { return false; }
+  static bool matters(const Operation<TextModel>& unknown, const Operation<TextModel>& next);
   static bool covers(const State& a, const State& b) { return a == b; }
   static std::size_t hash(const State& state) { return std::hash<State>{}(state); }
   static std::string describe_operation(const Operation<TextModel>& operation);
