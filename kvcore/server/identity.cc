@@ -103,6 +103,13 @@ std::vector<replica::Member> initial_members(const NodeOptions& options) {
     member.peer_urls = initial.peer_urls;
     members.push_back(std::move(member));
   }
+  if (members.empty()) {
+    replica::Member alone;
+    alone.id = identity_of_new(options).member_id;
+    alone.name = options.name;
+    alone.peer_urls = options.peer_urls;
+    members.push_back(std::move(alone));
+  }
   return members;
 }
 
