@@ -41,8 +41,8 @@ class CoreThread final : public Node {
   CoreThread(Parts parts, OnFailure on_failure);
   ~CoreThread() override;
 
-  // Links to the other members, once, before anything else.
-  Result<void> connect(transport::Options options);
+  // Links to the other members, once, before anything else; `others` as PeerLinks::start().
+  Result<void> connect(transport::Options options, const replica::Membership& others);
 
   void begin_stop() override;
   void stop() override;
