@@ -115,8 +115,7 @@ void Replica::receive(raft::NodeId from, std::uint64_t data_incarnation, PeerCon
   if (auto* message = std::get_if<raft::Message>(&content)) {
     // A snapshot comes with its bytes, another way.
     if (message->from != from || message->kind == raft::MessageKind::snapshot) return;
-    if (message->kind == raft::MessageKind::append) tell_of_lost_log(*message, now);
-    raft_.step(std::move(*message));
+    if (notice_lost_log(*message, now)) raft_.step(std::move(*message));
   } else if (auto* forward = std::get_if<Forward>(&content)) {
     handle_forward(from, std::move(*forward), now);
   } else if (const auto* refused = std::get_if<ForwardRefused>(&content)) {

@@ -161,6 +161,11 @@ void Replica::tick(Instant now) {
 
 Result<void> Replica::process(Instant now) {
   if (is_removed()) return Error{Errc::refused, "this member was removed from the cluster"};
+  if (log_lost_) {
+    return Error{Errc::corrupt,
+                 "this member has acknowledged log entries that its data directory does not hold; "
+                 "remove it from the cluster and add it again"};
+  }
   notice_leader(now);
   replace_leader(now);
   publish_self(now);
