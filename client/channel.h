@@ -28,6 +28,10 @@ class Stream {
   // Nothing more will be sent. Needed only by methods that take one request and stream their
   // replies.
   virtual void finish_sending() {}
+  // Asks that no further replies be fetched until resume(); those under way may still come. The
+  // server then waits. A stream that cannot hold back delivers on.
+  virtual void pause() {}
+  virtual void resume() {}
 };
 
 // The transport to one endpoint, as a port: gRPC implements it, the simulation replaces it.

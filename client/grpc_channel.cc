@@ -134,6 +134,12 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall> {
     write_next();
   }
 
+  void pause() { paused_ = true; }
+  void resume() {
+    paused_ = false;
+    if (started_ && sink_ && !ended_) read_next();
+  }
+
   void abandon() {
     sink_.reset();
     context_.TryCancel();
@@ -160,14 +166,20 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall> {
   void on(Step step, bool ok) {
     if (step == Step::start) started_ = ok;
     if (step == Step::write) writing_ = false;
+    if (step == Step::read) reading_ = false;
     if (!sink_) return;
     if (step == Step::finish) return closed();
     if (step == Step::read && ok) deliver();
     if (!sink_) return;
     if (!ok && step != Step::write) ended_ = true;
     if (ended_) return finish();
-    if (step != Step::write) stream_->Read(&incoming_, begin(read_));
+    if (step != Step::write) read_next();
     if (step != Step::read && ok) write_next();
+  }
+
+  void read_next() {
+    if (paused_ || std::exchange(reading_, true)) return;
+    stream_->Read(&incoming_, begin(read_));
   }
 
   void write_next() {
@@ -209,6 +221,8 @@ class StreamCall final : public std::enable_shared_from_this<StreamCall> {
   grpc::Status status_;
   bool started_ = false;
   bool writing_ = false;
+  bool reading_ = false;
+  bool paused_ = false;
   bool no_more_ = false;
   bool half_closed_ = false;
   bool ended_ = false;  // nothing more will be read
@@ -228,6 +242,8 @@ class GrpcStream final : public Stream {
 
   void send(std::string request) override { call_->send(std::move(request)); }
   void finish_sending() override { call_->finish_sending(); }
+  void pause() override { call_->pause(); }
+  void resume() override { call_->resume(); }
 
  private:
   std::shared_ptr<StreamCall> call_;

@@ -1,5 +1,7 @@
 #include "conclave/client/raw.h"
 
+#include <atomic>
+#include <cstddef>
 #include <utility>
 
 #include "conclave/client/client_impl.h"
@@ -9,9 +11,28 @@ namespace conclave {
 
 using client::Endpoints;
 
+namespace {
+
+// Of replies that nobody has asked for yet: from here on the server waits, and down to here again
+// before it goes on.
+constexpr std::size_t kWaitingBytesHigh = std::size_t{4} << 20;
+constexpr std::size_t kWaitingBytesLow = std::size_t{1} << 20;
+
+}  // namespace
+
 struct RawStream::State {
   explicit State(client::LoopExecutor& on) : loop(&on) {}
 
+  void came(std::string_view bytes) {
+    // Counted first: next() must never take away what is not there yet.
+    if (waiting_bytes.fetch_add(bytes.size()) + bytes.size() > kWaitingBytesHigh) stream->pause();
+    replies.push(std::string(bytes));
+  }
+  // True: few enough are left for the stream to go on.
+  bool taken(std::size_t bytes) {
+    const std::size_t before = waiting_bytes.fetch_sub(bytes);
+    return before > kWaitingBytesLow && before - bytes <= kWaitingBytesLow;
+  }
   void closed(const CallStatus& status) {
     if (status.code == 0) return replies.end(std::optional<std::string>());
     replies.end(Error{client::judge(status).code, status.message});
@@ -19,6 +40,7 @@ struct RawStream::State {
 
   client::LoopExecutor* loop;
   client::Mailbox<std::optional<std::string>> replies;
+  std::atomic<std::size_t> waiting_bytes = 0;
   std::unique_ptr<Stream> stream;  // the loop's alone
 };
 
@@ -50,7 +72,13 @@ void RawStream::finish_sending() {
 
 Result<std::optional<std::string>> RawStream::next(
     const std::stop_token& stop, std::optional<std::chrono::milliseconds> timeout) {
-  return state_->replies.next(stop, timeout);
+  Result<std::optional<std::string>> reply = state_->replies.next(stop, timeout);
+  if (reply && *reply && state_->taken((*reply)->size())) {
+    state_->loop->post([state = state_] {
+      if (state->stream) state->stream->resume();
+    });
+  }
+  return reply;
 }
 
 Result<std::string> RawClient::call(std::string method, std::string request, CallKind kind,
@@ -103,8 +131,7 @@ Result<RawStream> RawClient::open_at(std::string endpoint, std::string method,
           if (!token) return done(token.error());
           state->stream = impl->core->endpoints().channel(index).open(
               method, *token,
-              {.message = [state = state.get()](
-                              std::string_view bytes) { state->replies.push(std::string(bytes)); },
+              {.message = [state = state.get()](std::string_view bytes) { state->came(bytes); },
                .closed = [state =
                               state.get()](const CallStatus& status) { state->closed(status); }});
           done({});

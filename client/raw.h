@@ -15,6 +15,8 @@ namespace conclave {
 
 // One bidirectional stream at one endpoint, without resuming. Destroying it cancels the call.
 //
+// Replies that have come wait in memory for next(), up to about 4 MiB; then the server waits.
+//
 // Threads: any, but next() from one at a time. Must not outlive its Client.
 class RawStream {
  public:

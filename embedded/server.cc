@@ -25,7 +25,7 @@ struct EmbeddedServer::Impl {
 Result<EmbeddedServer> EmbeddedServer::start(EmbeddedOptions options) {
   server::FrontOptions front_options;
   for (const std::string& text : options.listen_urls) {
-    Result<server::Url> url = server::parse_url(text);
+    Result<Url> url = parse_url(text);
     if (!url) return Error{url.error().code, "listen_urls: " + url.error().message};
     front_options.listen_urls.push_back(*std::move(url));
   }
@@ -46,7 +46,7 @@ Result<EmbeddedServer> EmbeddedServer::start(EmbeddedOptions options) {
   auto front = server::GrpcFront::listen(front_options, *impl->node, impl->node.get());
   if (!front) return front.error();
   impl->front = *std::move(front);
-  for (const server::Url& url : impl->front->urls()) impl->endpoints.push_back(url.text());
+  for (const Url& url : impl->front->urls()) impl->endpoints.push_back(url.text());
   return EmbeddedServer(std::move(impl));
 }
 

@@ -10,8 +10,8 @@ cd "$(dirname "$0")/.."
 
 what=${1:-build}
 packages=(g++ cmake ninja-build ccache pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler
-  protobuf-compiler-grpc liblmdb-dev libjemalloc-dev libboost-program-options-dev libspdlog-dev nlohmann-json3-dev
-  libgtest-dev libgmock-dev)
+  protobuf-compiler-grpc liblmdb-dev libssl-dev libjemalloc-dev libboost-program-options-dev libspdlog-dev
+  nlohmann-json3-dev libgtest-dev libgmock-dev)
 peers=()
 case "$what" in
   build) ;;

@@ -14,11 +14,17 @@ std::optional<std::int64_t> parse_number(std::string_view text) {
   return value;
 }
 
-std::optional<std::int64_t> parse_lease(std::string_view text) {
+std::optional<std::uint64_t> parse_member(std::string_view text) {
   std::uint64_t value = 0;
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
   if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return static_cast<std::int64_t>(value);
+  return value;
+}
+
+std::optional<std::int64_t> parse_lease(std::string_view text) {
+  const auto value = parse_member(text);
+  if (!value) return std::nullopt;
+  return static_cast<std::int64_t>(*value);
 }
 
 std::optional<std::chrono::milliseconds> parse_duration(std::string_view text) {

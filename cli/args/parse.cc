@@ -313,6 +313,16 @@ std::int64_t Arguments::number(std::string_view flag) const {
 std::chrono::milliseconds Arguments::duration(std::string_view flag) const {
   return parse_duration(value(flag).text).value_or(std::chrono::milliseconds(0));
 }
+std::vector<std::string> Arguments::list(std::string_view flag) const {
+  std::vector<std::string> pieces;
+  const std::string& text = value(flag).text;
+  for (std::size_t from = 0; from <= text.size();) {
+    const std::size_t comma = std::min(text.find(',', from), text.size());
+    if (comma > from) pieces.push_back(text.substr(from, comma - from));
+    from = comma + 1;
+  }
+  return pieces;
+}
 
 Result<Arguments> parse_arguments(std::span<const std::string> words, std::span<const Verb> verbs,
                                   const Environment& environment) {

@@ -25,6 +25,8 @@ class Arguments {
   std::string text(std::string_view flag) const;
   std::int64_t number(std::string_view flag) const;
   std::chrono::milliseconds duration(std::string_view flag) const;
+  // The pieces of a text between commas, without empty ones.
+  std::vector<std::string> list(std::string_view flag) const;
 
   const Verb* verb = nullptr;  // null: none was named
   bool help = false;
@@ -55,6 +57,8 @@ std::optional<std::chrono::milliseconds> parse_duration(std::string_view text);
 std::optional<std::int64_t> parse_number(std::string_view text);
 // A lease as etcdctl writes it: hexadecimal.
 std::optional<std::int64_t> parse_lease(std::string_view text);
+// A member as etcdctl writes it: hexadecimal.
+std::optional<std::uint64_t> parse_member(std::string_view text);
 
 // The text of --help, for everything, for the verbs of one group ("lease") or for one verb.
 std::string help_text(std::span<const Verb> verbs);

@@ -1,3 +1,4 @@
+#include "conclave/cli/format/member_text.h"
 #include "conclave/cli/format/printer.h"
 #include "conclave/cli/format/text.h"
 
@@ -38,6 +39,15 @@ void add_kv(std::string& out, const std::string& before, const mvccpb::KeyValue&
   add_number(out, before + "Version", kv.version());
   add_text(out, before + "Value", kv.value());
   add_number(out, before + "Lease", kv.lease());
+}
+
+void add_member(std::string& out, const Member& member) {
+  add_number(out, "ID", member.id());
+  add_text(out, "Name", member.name());
+  for (const std::string& url : member.peerurls()) add_text(out, "PeerURL", url);
+  for (const std::string& url : member.clienturls()) add_text(out, "ClientURL", url);
+  add_flag(out, "IsLearner", member.islearner());
+  out += "\n";
 }
 
 class FieldsPrinter final : public Printer {
@@ -97,14 +107,32 @@ class FieldsPrinter final : public Printer {
   Result<std::string> members(const MemberListResponse& reply) const override {
     std::string out;
     add_header(out, reply.header());
-    for (const auto& member : reply.members()) {
-      add_number(out, "ID", member.id());
-      add_text(out, "Name", member.name());
-      for (const std::string& url : member.peerurls()) add_text(out, "PeerURL", url);
-      for (const std::string& url : member.clienturls()) add_text(out, "ClientURL", url);
-      add_flag(out, "IsLearner", member.islearner());
-      out += "\n";
-    }
+    for (const auto& member : reply.members()) add_member(out, member);
+    return out;
+  }
+  Result<std::string> member_added(const std::string& name,
+                                   const MemberAddResponse& reply) const override {
+    std::string out;
+    add_header(out, reply.header());
+    add_member(out, reply.member());
+    add_text(out, "InitialCluster", initial_cluster(name, reply));
+    return out;
+  }
+  Result<std::string> member_changed(const MemberChange& change) const override {
+    return members(change.reply);
+  }
+  Result<std::string> leader_moved(const LeaderMove& move) const override {
+    std::string out;
+    add_number(out, "FormerLeader", move.from);
+    add_number(out, "Leader", move.to);
+    return out;
+  }
+  Result<std::string> snapshot_saved(const SavedSnapshot& saved) const override {
+    std::string out;
+    add_text(out, "File", saved.path);
+    add_text(out, "Endpoint", saved.endpoint);
+    add_number(out, "Size", saved.size);
+    add_text(out, "SHA256", saved.sha256);
     return out;
   }
 
@@ -114,15 +142,13 @@ class FieldsPrinter final : public Printer {
       add_header(out, status.header());
       add_text(out, "Version", status.version());
       add_number(out, "DBSize", status.dbsize());
+      add_number(out, "DBSizeInUse", status.dbsizeinuse());
       add_number(out, "Leader", status.leader());
       add_flag(out, "IsLearner", status.islearner());
       add_number(out, "RaftIndex", status.raftindex());
       add_number(out, "RaftTerm", status.raftterm());
       add_number(out, "RaftAppliedIndex", status.raftappliedindex());
-      std::string errors;
-      for (const std::string& error : status.errors())
-        errors += (errors.empty() ? "" : " ") + error;
-      add(out, "Errors", "[" + errors + "]");
+      add(out, "Errors", "[" + joined(status.errors(), " ") + "]");
       add_text(out, "Endpoint", endpoint);
       out += "\n";
     }

@@ -43,6 +43,21 @@ class JsonPrinter final : public Printer {
   Result<std::string> members(const MemberListResponse& reply) const override {
     return line(reply);
   }
+  Result<std::string> member_added(const std::string&,
+                                   const MemberAddResponse& reply) const override {
+    return line(reply);
+  }
+  Result<std::string> member_changed(const MemberChange& change) const override {
+    return line(change.reply);
+  }
+  Result<std::string> leader_moved(const LeaderMove& move) const override {
+    return line(move.reply);
+  }
+  Result<std::string> snapshot_saved(const SavedSnapshot& saved) const override {
+    return "{\"file\":" + json_quoted(saved.path) + ",\"endpoint\":" + json_quoted(saved.endpoint) +
+           ",\"size\":" + std::to_string(saved.size) + ",\"sha256\":" + json_quoted(saved.sha256) +
+           "}\n";
+  }
   Result<std::string> revoke(std::int64_t, const LeaseRevokeResponse& reply) const override {
     return line(reply);
   }
@@ -143,6 +158,16 @@ class ProtobufPrinter final : public Printer {
   Result<std::string> members(const MemberListResponse& r) const override {
     return r.SerializeAsString();
   }
+  Result<std::string> member_added(const std::string&, const MemberAddResponse& r) const override {
+    return r.SerializeAsString();
+  }
+  Result<std::string> member_changed(const MemberChange& change) const override {
+    return change.reply.SerializeAsString();
+  }
+  Result<std::string> leader_moved(const LeaderMove& move) const override {
+    return move.reply.SerializeAsString();
+  }
+  Result<std::string> snapshot_saved(const SavedSnapshot&) const override { return unsupported(); }
   Result<std::string> endpoint_status(const std::vector<EndpointStatus>&) const override {
     return unsupported();
   }

@@ -29,6 +29,28 @@ struct EndpointHash {
   etcdserverpb::HashKVResponse hash;
 };
 
+// A member that was removed, updated or promoted.
+struct MemberChange {
+  enum class Kind : std::uint8_t { removed, updated, promoted };
+  Kind kind = Kind::removed;
+  std::uint64_t member = 0;
+  // The reply's header, and the members as they are now. The three replies have the same fields.
+  etcdserverpb::MemberListResponse reply{};
+};
+
+struct LeaderMove {
+  std::uint64_t from = 0;
+  std::uint64_t to = 0;
+  etcdserverpb::MoveLeaderResponse reply{};
+};
+
+struct SavedSnapshot {
+  std::string path;
+  std::string endpoint;  // whose state it is
+  std::uint64_t size = 0;
+  std::string sha256{};  // of the whole file, in hexadecimal
+};
+
 struct PrintOptions {
   bool hex = false;         // keys and values as \xNN (simple)
   bool value_only = false;  // of a read: only the values (simple)
@@ -37,8 +59,10 @@ struct PrintOptions {
 };
 
 // The store's replies as text, byte for byte as etcdctl 3.4 prints them, each text ending its lines
-// itself. Pure: the caller writes the text out. What a format cannot show is
-// Errc::invalid_argument, as with etcdctl, whose table form covers endpoints and members only.
+// itself; where etcdctl prints less (a changed member as fields or table, the bytes in use of an
+// endpoint, a snapshot's size and hash), ours follows what it does print. Pure: the caller writes
+// the text out. What a format cannot show is Errc::invalid_argument, as with etcdctl, whose table
+// form covers endpoints and members only.
 class Printer {
  public:
   virtual ~Printer() = default;
@@ -59,6 +83,12 @@ class Printer {
       const etcdserverpb::LeaseKeepAliveResponse& reply) const = 0;
   virtual Result<std::string> alarms(const etcdserverpb::AlarmResponse& reply) const = 0;
   virtual Result<std::string> members(const etcdserverpb::MemberListResponse& reply) const = 0;
+  // `name`: the new member's; the reply does not carry it.
+  virtual Result<std::string> member_added(const std::string& name,
+                                           const etcdserverpb::MemberAddResponse& reply) const = 0;
+  virtual Result<std::string> member_changed(const MemberChange& change) const = 0;
+  virtual Result<std::string> leader_moved(const LeaderMove& move) const = 0;
+  virtual Result<std::string> snapshot_saved(const SavedSnapshot& saved) const = 0;
   virtual Result<std::string> endpoint_status(const std::vector<EndpointStatus>& all) const = 0;
   virtual Result<std::string> endpoint_health(const std::vector<EndpointHealth>& all) const = 0;
   virtual Result<std::string> endpoint_hash(const std::vector<EndpointHash>& all) const = 0;

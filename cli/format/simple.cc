@@ -1,5 +1,6 @@
 #include "conclave/base/bytes.h"
 #include "conclave/cli/format/endpoint_rows.h"
+#include "conclave/cli/format/member_text.h"
 #include "conclave/cli/format/printer.h"
 #include "conclave/cli/format/text.h"
 
@@ -11,6 +12,24 @@ using namespace etcdserverpb;  // NOLINT: a file of printers of this package's m
 std::string lease_hex(std::int64_t id) {
   std::string digits = hex(static_cast<std::uint64_t>(id));
   return std::string(16 - digits.size(), '0') + digits;
+}
+
+// As wide as the widest id.
+std::string member_hex(std::uint64_t id) {
+  const std::string digits = hex(id);
+  return std::string(16 - digits.size(), ' ') + digits;
+}
+
+std::string_view what_happened(MemberChange::Kind kind) {
+  switch (kind) {
+    case MemberChange::Kind::removed:
+      return " removed from cluster ";
+    case MemberChange::Kind::updated:
+      return " updated in cluster ";
+    case MemberChange::Kind::promoted:
+      return " promoted in cluster ";
+  }
+  return {};
 }
 
 class SimplePrinter final : public Printer {
@@ -82,8 +101,28 @@ class SimplePrinter final : public Printer {
   Result<std::string> members(const MemberListResponse& reply) const override {
     return lines(member_rows(reply));
   }
+  Result<std::string> member_added(const std::string& name,
+                                   const MemberAddResponse& reply) const override {
+    return "Member " + member_hex(reply.member().id()) + " added to cluster " +
+           member_hex(reply.header().cluster_id()) + "\n\nETCD_NAME=" + go_quoted(name) +
+           "\nETCD_INITIAL_CLUSTER=" + go_quoted(initial_cluster(name, reply)) +
+           "\nETCD_INITIAL_ADVERTISE_PEER_URLS=" +
+           go_quoted(joined(reply.member().peerurls(), ",")) +
+           "\nETCD_INITIAL_CLUSTER_STATE=\"existing\"\n";
+  }
+  Result<std::string> member_changed(const MemberChange& change) const override {
+    return "Member " + member_hex(change.member) + std::string(what_happened(change.kind)) +
+           member_hex(change.reply.header().cluster_id()) + "\n";
+  }
+  Result<std::string> leader_moved(const LeaderMove& move) const override {
+    return "Leadership transferred from " + hex(move.from) + " to " + hex(move.to) + "\n";
+  }
+  Result<std::string> snapshot_saved(const SavedSnapshot& saved) const override {
+    return "Snapshot saved at " + saved.path + "\n" + std::to_string(saved.size) + " bytes from " +
+           saved.endpoint + ", sha256 " + saved.sha256 + "\n";
+  }
   Result<std::string> endpoint_status(const std::vector<EndpointStatus>& all) const override {
-    return lines(status_rows(all));
+    return lines(status_rows(all, InUse::hidden));
   }
   Result<std::string> endpoint_health(const std::vector<EndpointHealth>& all) const override {
     std::string out;

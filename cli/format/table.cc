@@ -1,7 +1,9 @@
 #include <algorithm>
 
+#include "conclave/base/bytes.h"
 #include "conclave/cli/format/endpoint_rows.h"
 #include "conclave/cli/format/printer.h"
+#include "conclave/cli/format/text.h"
 
 namespace conclave::cli {
 namespace {
@@ -61,13 +63,26 @@ class TablePrinter final : public Printer {
   }
   Result<std::string> alarms(const AlarmResponse&) const override { return unsupported(); }
   Result<std::string> members(const MemberListResponse& reply) const override {
-    return draw({"ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER"},
-                member_rows(reply));
+    return draw_members(member_rows(reply));
+  }
+  Result<std::string> member_added(const std::string&,
+                                   const MemberAddResponse& reply) const override {
+    return draw_members({member_row(reply.member())});
+  }
+  Result<std::string> member_changed(const MemberChange& change) const override {
+    return members(change.reply);
+  }
+  Result<std::string> leader_moved(const LeaderMove& move) const override {
+    return draw({"FORMER LEADER", "LEADER"}, {{hex(move.from), hex(move.to)}});
+  }
+  Result<std::string> snapshot_saved(const SavedSnapshot& saved) const override {
+    return draw({"FILE", "ENDPOINT", "SIZE", "SHA256"},
+                {{saved.path, saved.endpoint, human_size(saved.size), saved.sha256}});
   }
   Result<std::string> endpoint_status(const std::vector<EndpointStatus>& all) const override {
-    return draw({"ENDPOINT", "ID", "VERSION", "DB SIZE", "IS LEADER", "IS LEARNER", "RAFT TERM",
-                 "RAFT INDEX", "RAFT APPLIED INDEX", "ERRORS"},
-                status_rows(all));
+    return draw({"ENDPOINT", "ID", "VERSION", "DB SIZE", "IN USE", "IS LEADER", "IS LEARNER",
+                 "RAFT TERM", "RAFT INDEX", "RAFT APPLIED INDEX", "ERRORS"},
+                status_rows(all, InUse::shown));
   }
   Result<std::string> endpoint_health(const std::vector<EndpointHealth>& all) const override {
     return draw({"ENDPOINT", "HEALTH", "TOOK", "ERROR"}, health_rows(all));
@@ -77,6 +92,9 @@ class TablePrinter final : public Printer {
   }
 
  private:
+  static std::string draw_members(const Rows& rows) {
+    return draw({"ID", "STATUS", "NAME", "PEER ADDRS", "CLIENT ADDRS", "IS LEARNER"}, rows);
+  }
   static Error unsupported() {
     return {Errc::invalid_argument,
             "--write-out table goes with endpoint and member commands only"};

@@ -18,6 +18,20 @@ std::string base64(std::string_view bytes);
 std::string json_quoted(std::string_view text);
 // "\x61\x62"
 std::string hex_bytes(std::string_view bytes);
+// Texts with `between` between them.
+template <class Texts>
+std::string joined(const Texts& texts, std::string_view between) {
+  std::string out;
+  bool first = true;
+  for (const auto& text : texts) {
+    if (!first) out += between;
+    out += text;
+    first = false;
+  }
+  return out;
+}
+// A word as a shell takes it, within single quotes where it needs them.
+std::string shell_word(std::string_view word);
 // "20 kB", "1.5 MB": thousands, one decimal below ten.
 std::string human_size(std::uint64_t bytes);
 // "1.679708ms", "2s"

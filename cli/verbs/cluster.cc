@@ -2,40 +2,53 @@
 #include <cstdio>
 
 #include "conclave/cli/exit_status.h"
+#include "conclave/cli/verbs/hash_agreement.h"
 #include "conclave/cli/verbs/verb_table.h"
 
 namespace conclave::cli {
 namespace {
 
-Result<std::vector<std::string>> asked_endpoints(Client& client, const Arguments& arguments) {
-  if (!arguments.is_set("cluster")) return endpoints_of(arguments);
-  auto reply =
-      call<etcdserverpb::MemberListResponse>(client, arguments, "/etcdserverpb.Cluster/MemberList",
-                                             etcdserverpb::MemberListRequest(), CallKind::read);
-  if (!reply) return reply.error();
-  std::vector<std::string> endpoints;
-  for (const auto& member : reply->members()) {
-    endpoints.insert(endpoints.end(), member.clienturls().begin(), member.clienturls().end());
-  }
-  return endpoints;
-}
+using Addresses = std::vector<std::string>;
 
-// Asks every endpoint in turn. An endpoint that does not answer is a line on stderr and a failure
-// at the end, not the end of the others.
-template <class Ask, class Show>
-int ask_each(const Arguments& arguments, Ask ask, Show show) {
+// Asks every endpoint in turn, after `begin` has seen them all. An endpoint that does not answer is
+// a line on stderr and a failure at the end, not the end of the others.
+template <class Begin, class Ask, class Show>
+int ask_each(const Arguments& arguments, Begin begin, Ask ask, Show show) {
   auto printer = printer_of(arguments);
   if (!printer) return fail(printer.error());
   auto client = connect(arguments);
   if (!client) return fail(client.error());
   const auto endpoints = asked_endpoints(*client, arguments);
   if (!endpoints) return fail(endpoints.error());
+  begin(*client, *endpoints);
   int worst = 0;
   for (const std::string& endpoint : *endpoints) {
     if (const int status = ask(*client, endpoint); status != 0) worst = status;
   }
   const int printed = print(show(**printer));
   return printed != 0 ? printed : worst;
+}
+
+template <class Ask, class Show>
+int ask_each(const Arguments& arguments, Ask ask, Show show) {
+  return ask_each(
+      arguments, [](Client&, const Addresses&) {}, ask, show);
+}
+
+// The newest revision that every endpoint which answers has reached; hashes of members that are
+// being written to are comparable there. 0, which means the newest of each, if none answers.
+std::int64_t common_revision(Client& client, const Arguments& arguments,
+                             const Addresses& endpoints) {
+  std::int64_t lowest = 0;
+  for (const std::string& endpoint : endpoints) {
+    const auto reply = call_at<etcdserverpb::StatusResponse>(
+        client, arguments, endpoint, "/etcdserverpb.Maintenance/Status",
+        etcdserverpb::StatusRequest(), CallKind::read);
+    if (!reply) continue;
+    const std::int64_t revision = reply->header().revision();
+    lowest = lowest == 0 ? revision : std::min(lowest, revision);
+  }
+  return lowest;
 }
 
 int no_answer(const char* what, const std::string& endpoint, const Error& error) {
@@ -66,17 +79,11 @@ int run_endpoint_health(const Invocation& invocation) {
   const int status = ask_each(
       invocation.arguments,
       [&](Client& client, const std::string& endpoint) {
-        etcdserverpb::RangeRequest request;
-        request.set_key("health");
         const Instant begin = BootClock::now();
-        auto reply =
-            call_at<etcdserverpb::RangeResponse>(client, invocation.arguments, endpoint,
-                                                 "/etcdserverpb.KV/Range", request, CallKind::read);
-        // To be refused takes a quorum too.
-        const bool healthy = reply || reply.error().code == Errc::permission_denied;
-        all.push_back(
-            {endpoint, healthy, BootClock::now() - begin, healthy ? "" : reply.error().message});
-        return healthy ? 0 : static_cast<int>(status_of(reply.error().code));
+        const auto read = read_linearizably(client, invocation.arguments, endpoint);
+        all.push_back({endpoint, read.has_value(), BootClock::now() - begin,
+                       read ? "" : read.error().message});
+        return read ? 0 : static_cast<int>(status_of(read.error().code));
       },
       [&](const Printer& printer) { return printer.endpoint_health(all); });
   if (std::any_of(all.begin(), all.end(), [](const auto& health) { return !health.healthy; })) {
@@ -88,9 +95,13 @@ int run_endpoint_health(const Invocation& invocation) {
 int run_endpoint_hashkv(const Invocation& invocation) {
   std::vector<EndpointHash> all;
   etcdserverpb::HashKVRequest request;
-  request.set_revision(invocation.arguments.number("rev"));
-  return ask_each(
+  const int status = ask_each(
       invocation.arguments,
+      [&](Client& client, const Addresses& endpoints) {
+        const std::int64_t asked = invocation.arguments.number("rev");
+        request.set_revision(asked > 0 ? asked
+                                       : common_revision(client, invocation.arguments, endpoints));
+      },
       [&](Client& client, const std::string& endpoint) {
         auto reply = call_at<etcdserverpb::HashKVResponse>(client, invocation.arguments, endpoint,
                                                            "/etcdserverpb.Maintenance/HashKV",
@@ -100,6 +111,8 @@ int run_endpoint_hashkv(const Invocation& invocation) {
         return 0;
       },
       [&](const Printer& printer) { return printer.endpoint_hash(all); });
+  const auto differ = disagreement(all);
+  return differ ? fail(*differ) : status;
 }
 
 int run_defrag(const Invocation& invocation) {
@@ -122,19 +135,6 @@ int run_defrag(const Invocation& invocation) {
     if (printed != 0) return printed;
   }
   return worst;
-}
-
-int run_member_list(const Invocation& invocation) {
-  auto printer = printer_of(invocation.arguments);
-  if (!printer) return fail(printer.error());
-  auto client = connect(invocation.arguments);
-  if (!client) return fail(client.error());
-  etcdserverpb::MemberListRequest request;
-  request.set_linearizable(true);
-  auto reply = call<etcdserverpb::MemberListResponse>(
-      *client, invocation.arguments, "/etcdserverpb.Cluster/MemberList", request, CallKind::read);
-  if (!reply) return fail(reply.error());
-  return print((*printer)->members(*reply));
 }
 
 int run_version(const Invocation&) {

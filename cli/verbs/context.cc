@@ -29,13 +29,20 @@ int print(const Result<std::string>& text) {
 }
 
 std::vector<std::string> endpoints_of(const Arguments& arguments) {
+  return arguments.list("endpoints");
+}
+
+Result<std::vector<std::string>> asked_endpoints(Client& client, const Arguments& arguments) {
+  if (!arguments.is_set("cluster")) return endpoints_of(arguments);
+  auto reply =
+      call<etcdserverpb::MemberListResponse>(client, arguments, "/etcdserverpb.Cluster/MemberList",
+                                             etcdserverpb::MemberListRequest(), CallKind::read);
+  if (!reply) return reply.error();
   std::vector<std::string> endpoints;
-  const std::string list = arguments.text("endpoints");
-  for (std::size_t from = 0; from <= list.size();) {
-    const std::size_t comma = std::min(list.find(',', from), list.size());
-    if (comma > from) endpoints.push_back(list.substr(from, comma - from));
-    from = comma + 1;
+  for (const auto& member : reply->members()) {
+    endpoints.insert(endpoints.end(), member.clienturls().begin(), member.clienturls().end());
   }
+  if (endpoints.empty()) return Error{Errc::refused, "no member of the cluster has a client URL"};
   return endpoints;
 }
 
@@ -65,6 +72,16 @@ Result<Client> connect(const Arguments& arguments) {
     options.password = typed;
   }
   return Client::connect(std::move(options));
+}
+
+Result<void> read_linearizably(Client& client, const Arguments& arguments,
+                               const std::string& endpoint) {
+  etcdserverpb::RangeRequest request;
+  request.set_key("health");
+  const auto reply = call_at<etcdserverpb::RangeResponse>(
+      client, arguments, endpoint, "/etcdserverpb.KV/Range", request, CallKind::read);
+  if (!reply && reply.error().code != Errc::permission_denied) return reply.error();
+  return {};
 }
 
 Result<std::unique_ptr<Printer>> printer_of(const Arguments& arguments) {

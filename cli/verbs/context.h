@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "conclave/base/result.h"
 #include "conclave/cli/args/parse.h"
@@ -29,6 +30,12 @@ int print(const Result<std::string>& text);
 std::vector<std::string> endpoints_of(const Arguments& arguments);
 // With the global flags; asks for a password if a user is named without one. Contacts nobody yet.
 Result<Client> connect(const Arguments& arguments);
+// Of a verb with --cluster: --endpoints or, if that is set, the client URLs of all members.
+Result<std::vector<std::string>> asked_endpoints(Client& client, const Arguments& arguments);
+// At this endpoint: answered only by a member with a quorum behind it, and when it has applied all
+// that was acknowledged before. To be refused for lack of permission takes a quorum too.
+Result<void> read_linearizably(Client& client, const Arguments& arguments,
+                               const std::string& endpoint);
 Result<std::unique_ptr<Printer>> printer_of(const Arguments& arguments);
 CallOptions call_options(const Arguments& arguments);
 

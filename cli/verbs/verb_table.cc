@@ -25,7 +25,18 @@ constexpr Flag kEndpointFlags[] = {
     {.name = "cluster", .help = "ask every member of the cluster, not only --endpoints"}};
 constexpr Flag kHashFlags[] = {
     {.name = "cluster", .help = "ask every member of the cluster, not only --endpoints"},
-    {.name = "rev", .kind = FlagKind::number, .fallback = "0", .help = "as of this revision"}};
+    {.name = "rev",
+     .kind = FlagKind::number,
+     .help = "as of this revision (without it: the newest that all of them have)"}};
+constexpr Flag kPeerUrlFlags[] = {
+    {.name = "peer-urls",
+     .kind = FlagKind::text,
+     .help = "where the other members reach it, with commas between"}};
+constexpr Flag kMemberAddFlags[] = {
+    {.name = "peer-urls",
+     .kind = FlagKind::text,
+     .help = "where the other members reach it, with commas between"},
+    {.name = "learner", .help = "without a vote, until conclave member promote"}};
 constexpr Flag kLockFlags[] = {
     {.name = "ttl",
      .kind = FlagKind::duration,
@@ -74,6 +85,49 @@ constexpr std::string_view kAlarmDetails =
     "NOSPACE: the store is as large as its quota; it takes reads, deletes and compactions, but "
     "no\nputs. conclaved takes that alarm back by itself once a tenth of the quota is free; etcd "
     "does\nnot. CORRUPT: a member found its data damaged; no writes at all.";
+
+constexpr std::string_view kHashDetails =
+    "Every address is asked at one revision: --rev or, without it, the newest that all of them\n"
+    "have. Members that hold the same data hash equal; if two differ, a line on stderr says "
+    "which,\n"
+    "and the exit status is 1.";
+constexpr std::string_view kHealthDetails =
+    "Healthy is who answers a linearizable read, for which the cluster's quorum must stand behind\n"
+    "it. If any address does not, the exit status is not 0.";
+constexpr std::string_view kMemberAddDetails =
+    "Announces a member before it is started; from then on it counts for the quorum, unless it is "
+    "a\n"
+    "learner. NAME is what it will be started with as --name. Prints the settings to start it "
+    "with,\n"
+    "as variables on standard output and as flags on stderr.";
+constexpr std::string_view kMemberRemoveDetails =
+    "ID as conclave member list prints it. A removed member cannot come back: its data directory "
+    "is\n"
+    "of no more use, and a new member on the same machine is added anew.";
+constexpr std::string_view kMoveLeaderDetails =
+    "Asks the leader, which must be among the addresses, to hand over to the member ID. Writes "
+    "are\n"
+    "refused or wait for the moment that takes, some milliseconds.";
+constexpr std::string_view kRestoreDetails =
+    "Of files that a conclaved has given, not of etcd's. Run once for each member of the new\n"
+    "cluster, with the same file and the flags that conclaved is then started with. The keys, "
+    "their\n"
+    "revisions and the leases are those of the snapshot.";
+constexpr Flag kRestoreFlags[] = {
+    {"name", 0, FlagKind::text, "default", "of the member"},
+    {"data-dir", 0, FlagKind::text, "", "to be made; NAME.conclave if not given"},
+    {"initial-cluster", 0, FlagKind::text, "",
+     "NAME=URL,... of all members; this one alone if not given"},
+    {"initial-cluster-token", 0, FlagKind::text, "conclave-cluster",
+     "makes the cluster's id its own"},
+    {"initial-advertise-peer-urls", 0, FlagKind::text, "http://localhost:2380", "of this member"},
+};
+
+constexpr std::string_view kSnapshotDetails =
+    "What one member has, in its server's own form. With one address, that member's, even if it "
+    "has\n"
+    "no quorum; of several, the first that has one, so that nothing acknowledged is missing. FILE\n"
+    "appears when it is complete and on disk; until then it is FILE.part.";
 
 struct Row {
   Verb verb;
@@ -146,11 +200,13 @@ constexpr Row kRows[] = {
      run_endpoint_status},
     {{.name = "endpoint health",
       .summary = "whether each address answers a read",
+      .details = kHealthDetails,
       .example = "  conclave endpoint health --cluster",
       .flags = kEndpointFlags},
      run_endpoint_health},
     {{.name = "endpoint hashkv",
-      .summary = "the hash of each address's history",
+      .summary = "whether all addresses hold the same data",
+      .details = kHashDetails,
       .example = "  conclave endpoint hashkv --cluster",
       .flags = kHashFlags},
      run_endpoint_hashkv},
@@ -163,6 +219,74 @@ constexpr Row kRows[] = {
       .summary = "the members of the cluster",
       .example = "  conclave member list -w table"},
      run_member_list},
+    {{.name = "member add",
+      .operands = "NAME --peer-urls URLS",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "let a new member join",
+      .details = kMemberAddDetails,
+      .example = "  conclave member add m4 --peer-urls http://10.0.0.4:2380 --learner",
+      .flags = kMemberAddFlags},
+     run_member_add},
+    {{.name = "member remove",
+      .operands = "ID",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "expel a member",
+      .details = kMemberRemoveDetails,
+      .example = "  conclave member remove 8211f1d0f64f3269"},
+     run_member_remove},
+    {{.name = "member update",
+      .operands = "ID --peer-urls URLS",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "say where a member is now reached",
+      .example = "  conclave member update 8211f1d0f64f3269 --peer-urls http://10.0.0.5:2380",
+      .flags = kPeerUrlFlags},
+     run_member_update},
+    {{.name = "member promote",
+      .operands = "ID",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "give a learner its vote",
+      .details = "Refused until the learner has nearly caught up with the leader.",
+      .example = "  conclave member promote 8211f1d0f64f3269"},
+     run_member_promote},
+    {{.name = "move-leader",
+      .operands = "ID",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "hand the leadership to a member",
+      .details = kMoveLeaderDetails,
+      .example = "  conclave move-leader --cluster 8211f1d0f64f3269",
+      .flags = kEndpointFlags},
+     run_move_leader},
+    {{.name = "snapshot save",
+      .operands = "FILE",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "save the store to a file",
+      .details = kSnapshotDetails,
+      .example = "  conclave snapshot save backup-$(date +%F).db"},
+     run_snapshot_save},
+    {{.name = "snapshot status",
+      .operands = "FILE",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "check a saved snapshot, and say what it holds",
+      .example = "  conclave snapshot status backup.db"},
+     run_snapshot_status},
+    {{.name = "snapshot restore",
+      .operands = "FILE",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "make a member of a new cluster from a saved snapshot",
+      .details = kRestoreDetails,
+      .example = "  conclave snapshot restore backup.db --name a --data-dir /var/lib/conclave \\\n"
+                 "    --initial-advertise-peer-urls http://10.0.0.1:2380 \\\n"
+                 "    --initial-cluster a=http://10.0.0.1:2380,b=http://10.0.0.2:2380",
+      .flags = kRestoreFlags},
+     run_snapshot_restore},
     {{.name = "alarm list",
       .summary = "what keeps the store from taking writes",
       .details = kAlarmDetails,

@@ -11,8 +11,8 @@ std::span<const Verb> all_verbs();
 // Carries out what the arguments ask for and returns the exit status.
 int run_verb(const Invocation& invocation);
 
-// One function for each verb, by file: kv.cc, watch.cc, lease.cc, cluster.cc, alarm.cc, lock.cc,
-// elect.cc.
+// One function for each verb, by file: kv.cc, watch.cc, lease.cc, cluster.cc, member.cc,
+// leader.cc, snapshot.cc, snapshot_restore.cc, alarm.cc, lock.cc, elect.cc.
 int run_put(const Invocation& invocation);
 int run_get(const Invocation& invocation);
 int run_del(const Invocation& invocation);
@@ -31,6 +31,14 @@ int run_alarm_list(const Invocation& invocation);
 int run_alarm_disarm(const Invocation& invocation);
 int run_defrag(const Invocation& invocation);
 int run_member_list(const Invocation& invocation);
+int run_member_add(const Invocation& invocation);
+int run_member_remove(const Invocation& invocation);
+int run_member_update(const Invocation& invocation);
+int run_member_promote(const Invocation& invocation);
+int run_move_leader(const Invocation& invocation);
+int run_snapshot_save(const Invocation& invocation);
+int run_snapshot_status(const Invocation& invocation);
+int run_snapshot_restore(const Invocation& invocation);
 int run_version(const Invocation& invocation);
 int run_lock(const Invocation& invocation);
 int run_elect(const Invocation& invocation);

@@ -363,7 +363,8 @@ class Replica {
   std::deque<HeldMessages> held_messages_;
   std::deque<std::uint64_t> unsynced_;  // Readies that are to be synced
   std::map<raft::NodeId, Instant> heard_;
-  ForwardedOnce forwarded_once_;
+  ForwardedOnce forwarded_once_;  // in led_term_
+  raft::Term led_term_ = 0;
   std::optional<Instant> campaign_at_;  // a leader is known to be gone
   Instant publish_again_{};
   std::vector<LeaderMove> leader_moves_;

@@ -35,6 +35,18 @@ Result<raft::Index> StateMachine::stored_index(const mvcc::Storage& storage) {
   return position.applied_index_;
 }
 
+Result<Membership> StateMachine::stored_membership(const mvcc::Storage& storage) {
+  StateMachine state(storage);
+  if (Result<void> loaded = state.load_membership(); !loaded) return loaded.error();
+  return std::move(state.membership_);
+}
+
+Result<void> StateMachine::load_membership() {
+  const Result<std::optional<std::string>> members = storage_->get(mvcc::Table::meta, kMembersKey);
+  if (!members) return members.error();
+  return *members ? membership_.restore(**members) : Result<void>();
+}
+
 Result<void> StateMachine::load_position() {
   Result<std::optional<std::string>> applied = storage_->get(mvcc::Table::meta, kAppliedKey);
   if (!applied) return applied.error();
@@ -58,11 +70,7 @@ Result<void> StateMachine::load() {
   if (*alarms) {
     if (Result<void> restored = alarms_.restore(**alarms); !restored) return restored;
   }
-  const Result<std::optional<std::string>> members = storage_->get(mvcc::Table::meta, kMembersKey);
-  if (!members) return members.error();
-  if (*members) {
-    if (Result<void> restored = membership_.restore(**members); !restored) return restored;
-  }
+  if (Result<void> loaded = load_membership(); !loaded) return loaded;
   Result<void> restored;
   const Result<void> scanned = storage_->scan(mvcc::Table::leases, "", "",
                                               [&](std::string_view key, std::string_view value) {

@@ -42,6 +42,9 @@ class StateMachine {
   // one.
   static Result<raft::Index> stored_index(const mvcc::Storage& storage);
 
+  // The membership that a storage holds, likewise.
+  static Result<Membership> stored_membership(const mvcc::Storage& storage);
+
   // Reads what the storage holds; an empty one is a new state at index 0.
   Result<void> load();
 
@@ -85,6 +88,7 @@ class StateMachine {
 
  private:
   Result<void> load_position();
+  Result<void> load_membership();
   Result<Outcome> apply_request(const Proposal& proposal, google::protobuf::Message* response);
   template <class Response>
   void keep(api::Reply<mvcc::Applied<Response>> applied, google::protobuf::Message* response,

@@ -13,40 +13,6 @@ constexpr auto kDrainTime = std::chrono::seconds(10);
 
 }  // namespace
 
-// Calls travel to the core as events; once the core is closed they go nowhere.
-class CoreThread::Stream final : public WatchStream {
- public:
-  Stream(CoreThread& core, replica::StreamId id) : core_(core), id_(id) {}
-  ~Stream() override {
-    core_.post([&core = core_, id = id_] {
-      core.replica_->watches().close(id);
-      core.sinks_.erase(id);
-    });
-  }
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-
-  void create(etcdserverpb::WatchCreateRequest request) override {
-    core_.post([&core = core_, id = id_, request = std::move(request)]() mutable {
-      core.replica_->watches().create(id, std::move(request));
-    });
-  }
-  void cancel(std::int64_t watch_id) override {
-    core_.post(
-        [&core = core_, id = id_, watch_id] { core.replica_->watches().cancel(id, watch_id); });
-  }
-  void request_progress() override {
-    core_.post([&core = core_, id = id_] { core.replica_->watches().request_progress(id); });
-  }
-  void acknowledge() override {
-    core_.post([&core = core_, id = id_] { core.replica_->watches().acknowledge(id); });
-  }
-
- private:
-  CoreThread& core_;
-  const replica::StreamId id_;
-};
-
 CoreThread::CoreThread(Parts parts, OnFailure on_failure)
     : tick_(parts.tick),
       queue_length_max_(parts.queue_length_max),
@@ -55,6 +21,10 @@ CoreThread::CoreThread(Parts parts, OnFailure on_failure)
           [this](std::uint64_t bytes) { post([this, bytes] { replica_->response_sent(bytes); }); }),
       replica_(std::move(parts.replica)),
       next_tick_(steady_clock::now()),
+      repairs_(parts.repairs),
+      directory_(std::move(parts.directory)),
+      quota_bytes_(parts.quota_bytes),
+      notice_(std::move(parts.notice)),
       store_(std::move(parts.store)),
       disk_(std::move(parts.disk)) {
   // A disk thread may fail after the core has ended: in its last sync.
@@ -62,7 +32,7 @@ CoreThread::CoreThread(Parts parts, OnFailure on_failure)
     if (!post([this, error] { fail(error); })) tell_failure(error);
   };
   store_thread_ = std::make_unique<StoreThread>(
-      *store_,
+      store_,
       StoreThread::Callbacks{
           [this](std::uint64_t size, std::uint64_t in_use) {
             post([this, size, in_use] { replica_->batch_committed(size, in_use); });
@@ -72,17 +42,40 @@ CoreThread::CoreThread(Parts parts, OnFailure on_failure)
           },
           report_failure});
   log_thread_ = std::make_unique<LogThread>(
-      std::move(parts.log),
-      LogThread::Callbacks{[this](std::uint64_t number) {
-                             post([this, number] { replica_->log_persisted(number); });
-                           },
-                           report_failure});
+      std::move(parts.log), LogThread::Callbacks{[this](std::uint64_t number) {
+                                                   post([this, number] { log_persisted(number); });
+                                                 },
+                                                 report_failure});
   answer_thread_ = std::make_unique<AnswerThread>();
   thread_ = std::thread([this] { run(); });
 }
 
 CoreThread::~CoreThread() {
   stop();
+}
+
+Result<void> CoreThread::connect(transport::Options options, const replica::Membership& others) {
+  auto links = std::make_unique<PeerLinks>(
+      directory_, quota_bytes_,
+      PeerLinks::Core{[this](std::function<void(replica::Replica&)> work) {
+                        return post([this, work = std::move(work)] {
+                          if (!failure_) work(*replica_);
+                        });
+                      },
+                      [this](std::shared_ptr<ArrivedSnapshot> arrived) {
+                        return post(
+                            [this, arrived = std::move(arrived)] { take_arrived(arrived); });
+                      },
+                      [this](const std::string& text) { notice(text); }});
+  if (Result<void> started = links->start(std::move(options), others); !started) return started;
+  // The core uses them from its next step on.
+  const auto shared = std::make_shared<std::unique_ptr<PeerLinks>>(std::move(links));
+  post([this, shared] { links_ = std::move(*shared); });
+  return {};
+}
+
+void CoreThread::begin_stop() {
+  post([this] { replica_->drain(); });
 }
 
 void CoreThread::stop() {
@@ -99,11 +92,15 @@ void CoreThread::stop() {
     replica_->drain();
   });
   thread_.join();
+  if (links_ != nullptr) links_->stop();
+  links_.reset();
   held_responses_.close();
   answer_thread_.reset();
   // The log first: what the store is about to commit is in it.
   log_thread_.reset();
   store_thread_.reset();
+  replica_.reset();
+  arrived_.reset();
   store_.reset();
 }
 
@@ -177,12 +174,19 @@ steady_clock::time_point CoreThread::drive() {
 // What a lone request waits for is mostly threads that wake each other; so its entry is synced
 // here, if the disk is as fast as that.
 bool CoreThread::sync_here() {
-  if (failure_ || unanswered_ > 1 || !must_sync(log_writes_)) return false;
+  if (failure_ || installing_ || installed_by_ != 0 || unanswered_ > 1 || !must_sync(log_writes_)) {
+    return false;
+  }
   if (!log_thread_->try_begin_here()) return false;
   const std::optional<std::uint64_t> persisted =
       log_thread_->write_here(std::exchange(log_writes_, {}));
-  if (persisted) replica_->log_persisted(*persisted);
+  if (persisted) log_persisted(*persisted);
   return persisted.has_value();
+}
+
+void CoreThread::log_persisted(std::uint64_t number) {
+  replica_->log_persisted(number);
+  finish_installation(number);
 }
 
 void CoreThread::run() {
@@ -225,9 +229,13 @@ void CoreThread::wait_for_work() {
   }
 }
 
-bool CoreThread::finished() const {
+// Once nobody waits for an answer, other members are not listened to any more: what they send under
+// load would never be all in the store.
+bool CoreThread::finished() {
   if (failure_ || steady_clock::now() >= drain_until_) return true;
-  return replica_->idle() && replica_->settled();
+  if (!replica_->idle()) return false;
+  deaf_ = true;
+  return replica_->settled();
 }
 
 void CoreThread::step() {
@@ -265,6 +273,12 @@ void CoreThread::step() {
   if (Result<void> processed = replica_->process(now); !processed) fail(processed.error());
   ready_.store(!failure_ && replica_->is_ready(), std::memory_order_release);
   carry_out(replica_->take_output());
+  if (links_ != nullptr) links_->follow(replica_->state().membership());
+  if (repairs_ && !failure_ && replica_->is_repaired()) {
+    repairs_ = false;
+    store_thread_->run_soon([this] { return directory_.end_repair(); });
+    notice("this member has everything again, and counts");
+  }
 }
 
 // Gives the replica back, and says when it is to be driven again at the latest.
@@ -293,6 +307,7 @@ void CoreThread::carry_out(replica::Output output) {
     if (output.batch) store_thread_->commit(std::move(output.batch));
     if (output.defragment) store_thread_->defragment();
     if (output.release_log) log_thread_->release(*output.release_log);
+    carry_out_for_peers(output);
   }
   for (const replica::Answer& answer : output.answers) {
     Done done = std::exchange(slots_[answer.id], nullptr);
@@ -313,9 +328,72 @@ void CoreThread::carry_out(replica::Output output) {
   }
 }
 
+void CoreThread::carry_out_for_peers(replica::Output& output) {
+  if (links_ != nullptr) links_->send(std::move(output.to_peers));
+  for (replica::Output::Snapshot& snapshot : output.snapshots) {
+    if (snapshot.to != 0) {
+      links_->send_snapshot(std::move(snapshot), store_);
+    } else {
+      open_pieces(std::move(snapshot));
+    }
+  }
+  if (output.discard_arrived) end_arrival();
+  install_if_due();
+}
+
+void CoreThread::take_arrived(std::shared_ptr<ArrivedSnapshot> arrived) {
+  if (failure_) return;
+  arrived_ = std::move(arrived);
+  replica_->snapshot_arrived(arrived_->data_incarnation, arrived_->head, std::move(arrived_->state),
+                             BootClock::now());
+}
+
+void CoreThread::end_arrival() {
+  arrived_.reset();
+  links_->arrival_over();
+}
+
+// The stores change places first; until then the log writes from the installation on wait here.
+void CoreThread::install_if_due() {
+  if (installing_ || log_writes_.empty()) return;
+  const auto install = std::ranges::find_if(
+      log_writes_, [](const auto& write) { return write.install.has_value(); });
+  if (install == log_writes_.end() || install->ready_number == installed_by_) return;
+  installing_ = true;
+  installed_by_ = install->ready_number;
+  store_thread_->replace(
+      arrived_->store,
+      [this, position = *install->install] { return directory_.install(position); },
+      [this] {
+        post([this] {
+          installing_ = false;
+          write_log();
+        });
+      });
+}
+
+// The log has followed: what the snapshot replaced can go.
+void CoreThread::finish_installation(std::uint64_t persisted) {
+  if (installed_by_ == 0 || persisted < installed_by_) return;
+  installed_by_ = 0;
+  store_ = arrived_->store;
+  store_thread_->run_soon([this] { return directory_.end_installation(); });
+  end_arrival();
+  notice("a snapshot of another member was installed");
+}
+
+void CoreThread::notice(const std::string& text) const {
+  if (notice_) notice_(text);
+}
+
 // What nobody waits for, such as a new commit index alone, goes along with the next write that must
 // be synced: the log thread wakes half as often.
 void CoreThread::write_log() {
+  // An installation that has not begun or not ended, and what comes after it.
+  const bool held = std::ranges::any_of(log_writes_, [this](const auto& write) {
+    return write.install && write.ready_number != installed_by_;
+  });
+  if (installing_ || held) return;
   if (must_sync(log_writes_) || (stopping_ && !log_writes_.empty())) {
     log_thread_->write(std::exchange(log_writes_, {}));
   }
@@ -341,91 +419,6 @@ void CoreThread::tell_failure(const Error& error) {
 void CoreThread::close_streams() {
   for (const auto& [id, sink] : sinks_) sink->close(api::Refusal::stopped);
   sinks_.clear();
-}
-
-std::unique_ptr<WatchStream> CoreThread::open_watch(std::shared_ptr<WatchSink> sink) {
-  replica::StreamId id = 0;
-  {
-    const std::lock_guard guard(mutex_);
-    id = next_stream_++;
-  }
-  const bool posted = post([this, id, sink] {
-    if (failure_) return sink->close(api::Refusal::stopped);
-    replica_->watches().open(id);
-    sinks_.emplace(id, sink);
-  });
-  if (!posted) sink->close(api::Refusal::stopped);
-  return std::make_unique<Stream>(*this, id);
-}
-
-void CoreThread::abandon(const google::protobuf::Message* response,
-                         std::function<void()> forgotten) {
-  const bool posted = post([this, response, forgotten] {
-    replica_->abandon_read(response);
-    forgotten();
-  });
-  if (!posted) forgotten();
-}
-
-void CoreThread::range(const etcdserverpb::RangeRequest& request,
-                       etcdserverpb::RangeResponse* response, Done done) {
-  submit(replica::RangeCall{&request, response}, std::move(done));
-}
-void CoreThread::put(const etcdserverpb::PutRequest& request, etcdserverpb::PutResponse* response,
-                     Done done) {
-  submit(replica::PutCall{&request, response}, std::move(done));
-}
-void CoreThread::delete_range(const etcdserverpb::DeleteRangeRequest& request,
-                              etcdserverpb::DeleteRangeResponse* response, Done done) {
-  submit(replica::DeleteRangeCall{&request, response}, std::move(done));
-}
-void CoreThread::txn(const etcdserverpb::TxnRequest& request, etcdserverpb::TxnResponse* response,
-                     Done done) {
-  submit(replica::TxnCall{&request, response}, std::move(done));
-}
-void CoreThread::compact(const etcdserverpb::CompactionRequest& request,
-                         etcdserverpb::CompactionResponse* response, Done done) {
-  submit(replica::CompactCall{&request, response}, std::move(done));
-}
-void CoreThread::lease_grant(const etcdserverpb::LeaseGrantRequest& request,
-                             etcdserverpb::LeaseGrantResponse* response, Done done) {
-  submit(replica::LeaseGrantCall{&request, response}, std::move(done));
-}
-void CoreThread::lease_revoke(const etcdserverpb::LeaseRevokeRequest& request,
-                              etcdserverpb::LeaseRevokeResponse* response, Done done) {
-  submit(replica::LeaseRevokeCall{&request, response}, std::move(done));
-}
-void CoreThread::lease_keep_alive(const etcdserverpb::LeaseKeepAliveRequest& request,
-                                  etcdserverpb::LeaseKeepAliveResponse* response, Done done) {
-  submit(replica::LeaseKeepAliveCall{&request, response}, std::move(done));
-}
-void CoreThread::lease_time_to_live(const etcdserverpb::LeaseTimeToLiveRequest& request,
-                                    etcdserverpb::LeaseTimeToLiveResponse* response, Done done) {
-  submit(replica::LeaseTimeToLiveCall{&request, response}, std::move(done));
-}
-void CoreThread::lease_leases(const etcdserverpb::LeaseLeasesRequest& request,
-                              etcdserverpb::LeaseLeasesResponse* response, Done done) {
-  submit(replica::LeaseLeasesCall{&request, response}, std::move(done));
-}
-void CoreThread::status(const etcdserverpb::StatusRequest& request,
-                        etcdserverpb::StatusResponse* response, Done done) {
-  submit(replica::StatusCall{&request, response}, std::move(done));
-}
-void CoreThread::hash_kv(const etcdserverpb::HashKVRequest& request,
-                         etcdserverpb::HashKVResponse* response, Done done) {
-  submit(replica::HashKvCall{&request, response}, std::move(done));
-}
-void CoreThread::alarm(const etcdserverpb::AlarmRequest& request,
-                       etcdserverpb::AlarmResponse* response, Done done) {
-  submit(replica::AlarmCall{&request, response}, std::move(done));
-}
-void CoreThread::defragment(const etcdserverpb::DefragmentRequest& request,
-                            etcdserverpb::DefragmentResponse* response, Done done) {
-  submit(replica::DefragmentCall{&request, response}, std::move(done));
-}
-void CoreThread::member_list(const etcdserverpb::MemberListRequest& request,
-                             etcdserverpb::MemberListResponse* response, Done done) {
-  submit(replica::MemberListCall{&request, response}, std::move(done));
 }
 
 }  // namespace conclave::server

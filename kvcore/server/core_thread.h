@@ -4,6 +4,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -11,9 +12,11 @@
 #include <vector>
 
 #include "conclave/replica/replica.h"
+#include "conclave/server/data_directory.h"
 #include "conclave/server/held_responses.h"
 #include "conclave/server/node.h"
 #include "conclave/server/node_threads.h"
+#include "conclave/server/peer_links.h"
 
 namespace conclave::server {
 
@@ -24,16 +27,24 @@ class CoreThread final : public Node {
  public:
   struct Parts {
     std::unique_ptr<replica::Replica> replica;
-    std::unique_ptr<lmdb::Store> store;
+    std::shared_ptr<lmdb::Store> store;
     std::unique_ptr<wal::Disk> disk;
     std::unique_ptr<wal::Log> log;
     Duration tick;
     std::size_t queue_length_max;
+    DataDirectory directory;
+    std::uint64_t quota_bytes;
+    bool repairs;
+    std::function<void(const std::string&)> notice;  // may be empty
   };
 
   CoreThread(Parts parts, OnFailure on_failure);
   ~CoreThread() override;
 
+  // Links to the other members, once, before anything else; `others` as PeerLinks::start().
+  Result<void> connect(transport::Options options, const replica::Membership& others);
+
+  void begin_stop() override;
   void stop() override;
   void attach(std::function<void()> wake) override;
   std::chrono::steady_clock::time_point drive() override;
@@ -70,11 +81,23 @@ class CoreThread final : public Node {
                   etcdserverpb::DefragmentResponse* response, Done done) override;
   void member_list(const etcdserverpb::MemberListRequest& request,
                    etcdserverpb::MemberListResponse* response, Done done) override;
+  void member_add(const etcdserverpb::MemberAddRequest& request,
+                  etcdserverpb::MemberAddResponse* response, Done done) override;
+  void member_remove(const etcdserverpb::MemberRemoveRequest& request,
+                     etcdserverpb::MemberRemoveResponse* response, Done done) override;
+  void member_update(const etcdserverpb::MemberUpdateRequest& request,
+                     etcdserverpb::MemberUpdateResponse* response, Done done) override;
+  void member_promote(const etcdserverpb::MemberPromoteRequest& request,
+                      etcdserverpb::MemberPromoteResponse* response, Done done) override;
+  void move_leader(const etcdserverpb::MoveLeaderRequest& request,
+                   etcdserverpb::MoveLeaderResponse* response, Done done) override;
+  void snapshot(std::function<void(std::shared_ptr<SnapshotPieces>)> opened) override;
   void abandon(const google::protobuf::Message* response, std::function<void()> forgotten) override;
   std::unique_ptr<WatchStream> open_watch(std::shared_ptr<WatchSink> sink) override;
 
  private:
   class Stream;
+  class Pieces;
   struct Submission {
     replica::AnyCall call;
     Done done;
@@ -92,10 +115,19 @@ class CoreThread final : public Node {
   bool sync_here();
   void let_go();
   void carry_out(replica::Output output);
+  void carry_out_for_peers(replica::Output& output);
   void write_log();
+  void install_if_due();
+  void take_arrived(std::shared_ptr<ArrivedSnapshot> arrived);
+  void end_arrival();
+  void log_persisted(std::uint64_t number);
+  void finish_installation(std::uint64_t persisted);
+  void open_pieces(replica::Output::Snapshot snapshot);
+  bool run_beside(std::function<void()> work);  // false, and dropped, once the core has ended
+  void notice(const std::string& text) const;
   void fail(const Error& error);
   void tell_failure(const Error& error);
-  bool finished() const;
+  bool finished();
   void close_streams();
 
   const Duration tick_;
@@ -122,6 +154,7 @@ class CoreThread final : public Node {
   // Of the thread that drives the replica. A request's id is its slot; slots are used again.
   std::unique_ptr<replica::Replica> replica_;
   bool stopping_ = false;
+  bool deaf_ = false;  // to other members
   std::size_t unanswered_ = 0;
   std::vector<Submission> taken_submissions_;
   std::vector<Event> taken_events_;
@@ -133,7 +166,19 @@ class CoreThread final : public Node {
   std::chrono::steady_clock::time_point next_tick_;
   std::chrono::steady_clock::time_point drain_until_;
 
-  std::unique_ptr<lmdb::Store> store_;
+  // Of the links to other members. A snapshot's store takes the place of store_ when the log has
+  // followed; until then log writes from the installation on wait.
+  std::unique_ptr<PeerLinks> links_;
+  std::shared_ptr<ArrivedSnapshot> arrived_;
+  bool installing_ = false;         // the store thread exchanges the stores
+  std::uint64_t installed_by_ = 0;  // the Ready whose log write ends an installation; 0: none
+  bool repairs_ = false;
+  std::map<std::uint64_t, std::function<void(std::shared_ptr<SnapshotPieces>)>> snapshot_calls_;
+
+  const DataDirectory directory_;
+  const std::uint64_t quota_bytes_;
+  const std::function<void(const std::string&)> notice_;
+  std::shared_ptr<lmdb::Store> store_;
   std::unique_ptr<wal::Disk> disk_;
   std::unique_ptr<StoreThread> store_thread_;
   std::unique_ptr<LogThread> log_thread_;

@@ -1,5 +1,6 @@
 #include "conclave/server/flags.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <span>
@@ -49,11 +50,16 @@ constexpr Flag kMemberFlags[] = {
 
 constexpr Flag kClusterFlags[] = {
     {"listen-peer-urls", "URLS", "http://localhost:2380",
-     "where other members are served; a cluster of one member listens for none"},
+     "where other members are served; a member alone listens for none unless this is given"},
     {"initial-advertise-peer-urls", "URLS", "http://localhost:2380", "what other members are told"},
-    {"initial-cluster", "NAME=URL", "", "the members; this one alone if not given"},
+    {"initial-cluster", "NAME=URL,...", "", "the members; this one alone if not given"},
     {"initial-cluster-token", "TOKEN", "conclave-cluster", "makes the cluster's id its own"},
-    {"initial-cluster-state", "STATE", "new", "new; there is no cluster to join"},
+    {"initial-cluster-state", "STATE", "new",
+     "new, or existing: this member was added to a cluster that runs"},
+    {"pre-vote", "BOOL", "true",
+     "a member asks whether it would win before it stands for election"},
+    {"strict-reconfig-check", "BOOL", "true",
+     "refuse changes of the members after which too few would be there to serve"},
 };
 
 constexpr Flag kSecurityFlags[] = {
@@ -61,6 +67,10 @@ constexpr Flag kSecurityFlags[] = {
     {"key-file", "FILE", "", "its private key (PEM)"},
     {"trusted-ca-file", "FILE", "", "whose client certificates are believed (PEM)"},
     {"client-cert-auth", "BOOL", "false", "refuse clients without such a certificate"},
+    {"peer-cert-file", "FILE", "", "certificate shown to other members (PEM), for https peer URLs"},
+    {"peer-key-file", "FILE", "", "its private key (PEM)"},
+    {"peer-trusted-ca-file", "FILE", "", "whose certificates other members must have (PEM)"},
+    {"peer-client-cert-auth", "BOOL", "false", "refuse members without such a certificate"},
 };
 
 constexpr Flag kLogFlags[] = {
@@ -96,9 +106,14 @@ po::options_description describe_all() {
 std::string help_text() {
   std::ostringstream text;
   text << "usage: conclaved [--FLAG VALUE | --FLAG=VALUE]...\n\n"
-          "Serves the etcd v3 API: a cluster of one member. Without flags it serves\n"
+          "Serves the etcd v3 API, alone or as a member of a cluster. Without flags it serves\n"
           "http://127.0.0.1:2379 and keeps its data in ./default.conclave.\n\n"
           "  conclaved --data-dir /var/lib/conclave --listen-client-urls http://10.0.0.7:2379\n\n"
+          "  conclaved --name a --listen-client-urls http://10.0.0.1:2379 \\\n"
+          "    --listen-peer-urls http://10.0.0.1:2380 \\\n"
+          "    --initial-advertise-peer-urls http://10.0.0.1:2380 \\\n"
+          "    --initial-cluster "
+          "a=http://10.0.0.1:2380,b=http://10.0.0.2:2380,c=http://10.0.0.3:2380\n\n"
           "Each flag may come as an environment variable instead (--data-dir as\n"
           "CONCLAVE_DATA_DIR); the flag wins. URLS are separated by commas.\n\n"
           "Exit status: 0 stopped by SIGTERM or SIGINT, 1 cannot serve, 2 wrong flags.\n"
@@ -292,37 +307,61 @@ void read_compaction(Values& values, Config& config) {
   }
 }
 
-void read_cluster(Values& values, Config& config) {
-  values.urls("listen-peer-urls");
-  config.node.peer_urls = texts(values.urls("initial-advertise-peer-urls"));
-  config.node.cluster_token = values.text("initial-cluster-token");
-  if (values.text("initial-cluster-state") == "existing") {
-    values.fail_flag("initial-cluster-state", "a cluster has one member; there is none to join");
-  }
-  values.one_of<bool>("initial-cluster-state", {{"new", true}});
+void read_initial_cluster(Values& values, Config& config) {
   if (!values.given("initial-cluster")) return;
-  std::set<std::string> names;
-  std::set<std::string> urls;
-  std::istringstream members(values.text("initial-cluster"));
-  for (std::string member; std::getline(members, member, ',');) {
-    const std::size_t equals = member.find('=');
-    Result<Url> url = parse_url(member.substr(equals == std::string::npos ? 0 : equals + 1));
-    if (equals == std::string::npos || equals == 0 || !url) {
-      values.fail_flag("initial-cluster",
-                       "\"" + member + "\" is not of the form NAME=http://host:port");
-      return;
-    }
-    names.insert(member.substr(0, equals));
-    urls.insert(url->text());
-  }
-  if (names.size() > 1) {
-    values.fail_flag("initial-cluster", "names " + std::to_string(names.size()) +
-                                            " members; a cluster has one member");
-  } else if (!names.contains(config.node.name)) {
+  const auto named = parse_named_urls(values.text("initial-cluster"));
+  if (!named) return values.fail_flag("initial-cluster", named.error().message);
+  std::vector<NodeOptions::InitialMember> members;
+  for (const NamedUrls& each : *named) members.push_back({each.name, texts(each.urls)});
+  const auto self = std::ranges::find(members, config.node.name, &NodeOptions::InitialMember::name);
+  if (self == members.end()) {
     values.fail_flag("initial-cluster", "does not name this member, --name=" + config.node.name);
-  } else if (urls != std::set(config.node.peer_urls.begin(), config.node.peer_urls.end())) {
+    return;
+  }
+  if (std::set(self->peer_urls.begin(), self->peer_urls.end()) !=
+      std::set(config.node.peer_urls.begin(), config.node.peer_urls.end())) {
     values.fail_flag("initial-cluster", "differs from --initial-advertise-peer-urls=" +
                                             values.text("initial-advertise-peer-urls"));
+  }
+  config.node.initial_cluster = std::move(members);
+}
+
+void read_peer_tls(Values& values, Config& config, const std::vector<Url>& listen) {
+  transport::TlsFiles& tls = config.node.peer_tls;
+  tls.certificate = values.text("peer-cert-file");
+  tls.private_key = values.text("peer-key-file");
+  tls.trusted_ca = values.text("peer-trusted-ca-file");
+  tls.ask_for_client_certificate = values.boolean("peer-client-cert-auth");
+  const bool any_tls = std::ranges::any_of(listen, [](const Url& url) { return url.is_tls(); });
+  if (any_tls && (tls.certificate.empty() || tls.private_key.empty())) {
+    values.fail_flag("listen-peer-urls", "https needs --peer-cert-file and --peer-key-file");
+  }
+  if (tls.ask_for_client_certificate && tls.trusted_ca.empty()) {
+    values.fail_flag("peer-client-cert-auth", "needs --peer-trusted-ca-file");
+  }
+}
+
+void read_cluster(Values& values, Config& config) {
+  NodeOptions& node = config.node;
+  const std::vector<Url> listen = values.urls("listen-peer-urls");
+  node.peer_urls = texts(values.urls("initial-advertise-peer-urls"));
+  node.cluster_token = values.text("initial-cluster-token");
+  node.joins = values.one_of<bool>("initial-cluster-state", {{"new", false}, {"existing", true}});
+  node.pre_vote = values.boolean("pre-vote");
+  node.strict_reconfig_check = values.boolean("strict-reconfig-check");
+  read_initial_cluster(values, config);
+  if (node.joins && node.initial_cluster.size() < 2) {
+    values.fail_flag("initial-cluster-state",
+                     "needs --initial-cluster with the members of the cluster and this one");
+  }
+  read_peer_tls(values, config, listen);
+  if (values.given("listen-peer-urls") || node.initial_cluster.size() > 1) {
+    node.listen_peer_urls = texts(listen);
+    for (const Url& url : listen) {
+      if (!is_bindable_host(url.host)) {
+        values.fail_flag("listen-peer-urls", "\"" + url.host + "\" is no IP address to listen on");
+      }
+    }
   }
 }
 

@@ -1,7 +1,6 @@
 #include "conclave/server/grpc_front.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <fstream>
 #include <limits>
 #include <mutex>
@@ -10,10 +9,8 @@
 
 #include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
-#include <netdb.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
+#include "conclave/base/bindable.h"
 #include "conclave/server/grpc_services.h"
 #include "conclave/server/open_calls.h"
 
@@ -22,32 +19,6 @@ namespace {
 
 // What a request's bytes may grow by on the wire before gRPC refuses it unread, as with etcd.
 constexpr std::uint64_t kWireOverheadBytes = 512 * 1024;
-
-// Binds and lets go again, since gRPC does not say why it could not. 0, or the errno.
-int why_not_bindable(const Url& url) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  if (getaddrinfo(url.host.c_str(), std::to_string(url.port).c_str(), &hints, &found) != 0) {
-    return EADDRNOTAVAIL;
-  }
-  const std::unique_ptr<addrinfo, decltype(&freeaddrinfo)> addresses(found, &freeaddrinfo);
-  int why = EADDRNOTAVAIL;
-  for (const addrinfo* address = addresses.get(); address != nullptr; address = address->ai_next) {
-    const int fd = socket(address->ai_family, address->ai_socktype | SOCK_CLOEXEC, 0);
-    if (fd < 0) continue;
-    const int on = 1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    const bool bound = bind(fd, address->ai_addr, address->ai_addrlen) == 0;
-    const int bind_errno = bound ? 0 : errno;
-    close(fd);
-    // A name may stand for an address family that this machine has not; in use is in use.
-    if (bind_errno == EADDRINUSE || bind_errno == EACCES) return bind_errno;
-    if (bound) why = 0;
-  }
-  return why;
-}
 
 Result<std::string> read_file(const std::string& path) {
   std::ifstream file(path, std::ios::binary);

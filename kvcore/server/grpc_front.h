@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "conclave/base/result.h"
+#include "conclave/base/url.h"
 #include "conclave/server/driven.h"
 #include "conclave/server/request_handler.h"
-#include "conclave/server/url.h"
 
 namespace conclave::server {
 

@@ -1,5 +1,6 @@
 #include "conclave/api/rpc.pb.h"
 #include "conclave/server/grpc_services.h"
+#include "conclave/server/grpc_snapshot.h"
 
 namespace conclave::server {
 namespace {
@@ -12,6 +13,10 @@ class MaintenanceService final : public HandledService {
     serve("HashKV", &RequestHandler::hash_kv);
     serve("Defragment", &RequestHandler::defragment);
     serve("Alarm", &RequestHandler::alarm);
+    serve("MoveLeader", &RequestHandler::move_leader);
+    serve_stream<SnapshotRequest, etcdserverpb::SnapshotResponse>("Snapshot", [this](auto call) {
+      new SnapshotCall(std::move(call), this->handler(), this->calls());
+    });
   }
 };
 
@@ -20,6 +25,10 @@ class ClusterService final : public HandledService {
   ClusterService(RequestHandler& handler, OpenCalls& calls, GrpcLoop& loop)
       : HandledService("etcdserverpb.Cluster", handler, calls, loop) {
     serve("MemberList", &RequestHandler::member_list);
+    serve("MemberAdd", &RequestHandler::member_add);
+    serve("MemberRemove", &RequestHandler::member_remove);
+    serve("MemberUpdate", &RequestHandler::member_update);
+    serve("MemberPromote", &RequestHandler::member_promote);
   }
 };
 

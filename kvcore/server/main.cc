@@ -128,8 +128,10 @@ int serve(const Config& config, int signal_fd) {
   take_grpc_log(&log);
 
   FailureMail failure;
+  NodeOptions options = config.node;
+  options.notice = [&log](const std::string& text) { log.warn(text); };
   Result<std::unique_ptr<Node>> node =
-      Node::start(config.node, [&failure](const Error& error) { failure.post(error); });
+      Node::start(std::move(options), [&failure](const Error& error) { failure.post(error); });
   if (!node) return complain(node.error(), kCannotServe);
   Result<std::unique_ptr<GrpcFront>> front = GrpcFront::listen(config.front, **node, node->get());
   if (!front) {
@@ -146,6 +148,8 @@ int serve(const Config& config, int signal_fd) {
   } else {
     log.error("the node failed", {{"error", failure.error()->message}});
   }
+  // Who leads others hands over first, while what it has proposed is still answered.
+  if (signal) (*node)->begin_stop();
   (*front)->shutdown(signal ? kDrainPatience : std::chrono::seconds(0));
   (*node)->stop();
   if (const auto error = failure.error()) {

@@ -1,66 +1,14 @@
 #include "conclave/server/node.h"
 
-#include <filesystem>
+#include <algorithm>
 #include <random>
-#include <system_error>
 #include <utility>
 
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
-
-#include "conclave/base/bytes.h"
 #include "conclave/server/core_thread.h"
+#include "conclave/server/identity.h"
 
 namespace conclave::server {
 namespace {
-
-// FNV-1a, 64 bits: names are turned into ids once and the ids stored, so all it takes is that
-// different names rarely meet.
-std::uint64_t id_of(std::string_view name) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char byte : name) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
-  return hash == 0 ? 1 : hash;
-}
-
-// What the log carries from its first day: who this member is.
-struct Identity {
-  std::uint64_t cluster_id = 0;
-  std::uint64_t member_id = 0;
-};
-
-Identity identity_of(const NodeOptions& options) {
-  std::string name = options.cluster_token;
-  for (const std::string& url : options.peer_urls) name += " " + url;
-  return {id_of("cluster " + name), id_of("member " + name)};
-}
-
-std::string encode(const Identity& identity) {
-  std::string bytes;
-  append_le(bytes, identity.cluster_id);
-  append_le(bytes, identity.member_id);
-  return bytes;
-}
-
-Result<Identity> decode_identity(std::string_view bytes, const std::string& directory) {
-  ByteReader reader(bytes);
-  const auto cluster_id = reader.le<std::uint64_t>();
-  const auto member_id = reader.le<std::uint64_t>();
-  if (!member_id || *member_id == 0) {
-    return Error{Errc::corrupt, directory + ": the log does not say which member it belongs to"};
-  }
-  return Identity{*cluster_id, *member_id};
-}
-
-Result<void> make_directory(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), error);
-  if (::mkdir(path.c_str(), 0700) == 0) return {};
-  if (errno == EEXIST && std::filesystem::is_directory(path, error)) return {};
-  const std::string reason = std::generic_category().message(errno);
-  return Error{Errc::io, "data directory " + path + " cannot be made: " + reason +
-                             "; choose another with --data-dir"};
-}
 
 std::uint64_t drawn_from_system() {
   std::random_device device;
@@ -71,7 +19,16 @@ replica::Options replica_options(const NodeOptions& options, const Identity& ide
                                  std::uint64_t incarnation) {
   replica::Options result;
   result.cluster_id = identity.cluster_id;
-  result.self = {identity.member_id, options.name, options.peer_urls, options.client_urls};
+  result.self.id = identity.member_id;
+  result.self.name = options.name;
+  result.self.peer_urls = options.peer_urls;
+  result.self.client_urls = options.client_urls;
+  result.self.data_incarnation = identity.data_incarnation;
+  result.initial_members = initial_members(options);
+  if (result.initial_members.size() == 1) result.initial_members = {result.self};
+  result.joins = identity.joined;
+  result.pre_vote = options.pre_vote;
+  result.strict_reconfig_check = options.strict_reconfig_check;
   result.incarnation = incarnation;
   result.tick = options.heartbeat_interval;
   result.election_ticks = static_cast<int>(options.election_timeout / options.heartbeat_interval);
@@ -87,43 +44,168 @@ replica::Options replica_options(const NodeOptions& options, const Identity& ide
   return result;
 }
 
+// What a member finds on its disk.
+struct Found {
+  Identity identity;
+  std::shared_ptr<lmdb::Store> store;
+  std::unique_ptr<wal::Disk> disk;
+  wal::Recovered recovered;
+  bool repairs = false;
+};
+
+Result<void> open_log(const DataDirectory& directory, std::optional<raft::Index> must_reach,
+                      Found& found) {
+  found.disk = std::make_unique<wal::PosixDisk>();
+  wal::Options options;
+  options.metadata = encode(found.identity);
+  options.must_reach = must_reach;
+  Result<wal::Recovered> recovered = wal::Log::open(*found.disk, directory.log(), options);
+  if (!recovered) return recovered.error();
+  found.recovered = *std::move(recovered);
+  const Result<Identity> identity = decode_identity(found.recovered.metadata, directory.log());
+  if (!identity) return identity.error();
+  if (found.identity.member_id == 0) found.identity = *identity;
+  if (identity->member_id != found.identity.member_id) {
+    return Error{Errc::refused, directory.path() + " holds the log of another member"};
+  }
+  return {};
+}
+
+// The log goes on after `position`, whatever it held.
+Result<void> restart_log(Found& found, raft::LogPosition position) {
+  wal::Recovered& recovered = found.recovered;
+  if (auto restarted = recovered.log->restart_after(position.index, position.term); !restarted) {
+    return restarted;
+  }
+  if (auto synced = recovered.log->sync(); !synced) return synced.error();
+  recovered.entries.clear();
+  recovered.previous_index = position.index;
+  recovered.previous_term = position.term;
+  return {};
+}
+
+// Store and log, which must fit together.
+Result<void> open_both(const NodeOptions& options, const DataDirectory& directory, Found& found) {
+  const auto installed = directory.resume_installation();
+  if (!installed) return installed.error();
+  auto store = lmdb::Store::open(directory.store(), {.quota_bytes = options.quota_bytes});
+  if (!store) return store.error();
+  found.store = *std::move(store);
+  const Result<raft::Index> applied = replica::StateMachine::stored_index(*found.store);
+  if (!applied) return applied.error();
+  const auto must_reach = *installed ? std::nullopt : std::optional(*applied);
+  if (Result<void> opened = open_log(directory, must_reach, found); !opened) return opened;
+  wal::Recovered& recovered = found.recovered;
+  if (*installed) {
+    if (recovered.previous_index != (*installed)->index) {
+      if (Result<void> restarted = restart_log(found, **installed); !restarted) return restarted;
+    }
+    return directory.end_installation();
+  }
+  // A new cluster's members all begin alike, as if from a snapshot before the first entry; who
+  // joins later is sent one.
+  const bool untouched = *applied == 0 && recovered.previous_index == 0 &&
+                         recovered.entries.empty() && recovered.hard_state == raft::HardState{};
+  if (untouched && !found.identity.joined && !found.repairs) return restart_log(found, {1, 1});
+  return {};
+}
+
+bool has_others(const NodeOptions& options, const Found& found) {
+  if (options.initial_cluster.size() > 1 || found.identity.joined) return true;
+  if (found.store == nullptr) return false;
+  const auto membership = replica::StateMachine::stored_membership(*found.store);
+  return membership && membership->all().size() > 1;
+}
+
+// A damaged member of a cluster gets everything anew from the others; one that is alone says what
+// is wrong and leaves it as it is.
+Result<Found> open_disks(const NodeOptions& options, const DataDirectory& directory) {
+  Found found;
+  const Result<Identity> identity = settle_identity(options, directory);
+  if (!identity) return identity.error();
+  found.identity = *identity;
+  const Result<bool> repairing = directory.is_repairing();
+  if (!repairing) return repairing.error();
+  found.repairs = *repairing;
+  const Result<void> opened = open_both(options, directory, found);
+  if (opened) return found;
+  const bool repairable = opened.error().code == Errc::corrupt && found.identity.member_id != 0 &&
+                          has_others(options, found);
+  if (!repairable) return opened.error();
+  found.recovered = {};
+  found.store.reset();
+  const Result<std::string> aside = directory.put_aside();
+  if (!aside) return aside.error();
+  if (options.notice) {
+    options.notice("this member is damaged (" + opened.error().message + "); it was put aside in " +
+                   *aside + ", does not vote, and gets everything anew from the others");
+  }
+  found.repairs = true;
+  if (Result<void> again = open_both(options, directory, found); !again) return again.error();
+  return found;
+}
+
+transport::Options link_options(const NodeOptions& options, const Identity& identity) {
+  constexpr std::uint64_t kOverheadBytes = 4 << 20;
+  transport::Options result;
+  result.self = {identity.cluster_id, identity.member_id, identity.data_incarnation};
+  result.listen_urls = options.listen_peer_urls;
+  result.tls = options.peer_tls;
+  result.packet_bytes_max =
+      std::max(result.packet_bytes_max, options.max_request_bytes + kOverheadBytes);
+  return result;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Node>> Node::start(NodeOptions options, OnFailure on_failure) {
-  if (Result<void> made = make_directory(options.data_dir); !made) return made.error();
-  auto store = lmdb::Store::open(options.data_dir + "/store", {.quota_bytes = options.quota_bytes});
-  if (!store) return store.error();
-  const Result<raft::Index> applied = replica::StateMachine::stored_index(**store);
-  if (!applied) return applied.error();
+  DataDirectory directory(options.data_dir);
+  if (Result<void> made = directory.make(); !made) return made.error();
+  Result<Found> found = open_disks(options, directory);
+  if (!found) return found.error();
+  const Identity identity = found->identity;
 
-  const std::string log_directory = options.data_dir + "/log";
-  std::unique_ptr<wal::Disk> disk = std::make_unique<wal::PosixDisk>();
-  wal::Options log_options;
-  log_options.metadata = encode(identity_of(options));
-  log_options.must_reach = *applied;
-  Result<wal::Recovered> recovered = wal::Log::open(*disk, log_directory, log_options);
-  if (!recovered) return recovered.error();
-  const Result<Identity> identity = decode_identity(recovered->metadata, log_directory);
-  if (!identity) return identity.error();
+  // Who waits for a snapshot knows the others from nobody else.
+  replica::Membership others;
+  if (!options.listen_peer_urls.empty() && (found->repairs || identity.joined)) {
+    const auto stored = replica::StateMachine::stored_membership(*found->store);
+    if (!stored) return stored.error();
+    if (stored->empty()) {
+      Result<ClusterDescription> described = ask_others(options);
+      if (!described) return described.error();
+      others = std::move(described->membership);
+    }
+  }
 
   Random random(options.seed != 0 ? options.seed : drawn_from_system());
   // Never from the seed: by the incarnation this run tells its requests from those of an earlier
   // run that the log still holds.
-  const std::uint64_t incarnation = drawn_from_system();
-  auto replica = replica::Replica::create(replica_options(options, *identity, incarnation), **store,
-                                          {recovered->hard_state, std::move(recovered->entries)},
+  replica::Options replica_settings = replica_options(options, identity, drawn_from_system());
+  replica_settings.repairs = found->repairs;
+  wal::Recovered& recovered = found->recovered;
+  auto replica = replica::Replica::create(std::move(replica_settings), *found->store,
+                                          {recovered.hard_state,
+                                           {recovered.previous_term, recovered.previous_index},
+                                           std::move(recovered.entries)},
                                           random, BootClock::now());
   if (!replica) return replica.error();
 
-  CoreThread::Parts parts;
-  parts.replica = *std::move(replica);
-  parts.store = *std::move(store);
-  parts.disk = std::move(disk);
-  parts.log = std::move(recovered->log);
-  parts.tick = options.heartbeat_interval;
-  parts.queue_length_max = options.max_waiting_requests;
-  return std::unique_ptr<Node>(
-      std::make_unique<CoreThread>(std::move(parts), std::move(on_failure)));
+  CoreThread::Parts parts{.replica = *std::move(replica),
+                          .store = std::move(found->store),
+                          .disk = std::move(found->disk),
+                          .log = std::move(recovered.log),
+                          .tick = options.heartbeat_interval,
+                          .queue_length_max = options.max_waiting_requests,
+                          .directory = directory,
+                          .quota_bytes = options.quota_bytes,
+                          .repairs = found->repairs,
+                          .notice = options.notice};
+  auto core = std::make_unique<CoreThread>(std::move(parts), std::move(on_failure));
+  if (!options.listen_peer_urls.empty()) {
+    const Result<void> connected = core->connect(link_options(options, identity), others);
+    if (!connected) return connected.error();
+  }
+  return std::unique_ptr<Node>(std::move(core));
 }
 
 }  // namespace conclave::server

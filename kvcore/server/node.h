@@ -10,6 +10,7 @@
 #include "conclave/base/result.h"
 #include "conclave/server/driven.h"
 #include "conclave/server/request_handler.h"
+#include "conclave/transport/links.h"
 
 namespace conclave::server {
 
@@ -17,7 +18,19 @@ struct NodeOptions {
   std::string name = "default";
   std::string data_dir;                  // made if absent, with mode 0700
   std::vector<std::string> client_urls;  // what this member advertises
-  std::vector<std::string> peer_urls;
+  std::vector<std::string> peer_urls;    // the same for other members
+  // The members of a new cluster, this one among them, or of the one to join; empty: this member
+  // alone, which then listens for no others until listen_peer_urls says where.
+  struct InitialMember {
+    std::string name;
+    std::vector<std::string> peer_urls;
+  };
+  std::vector<InitialMember> initial_cluster;
+  bool joins = false;  // the cluster exists, and this member was added to it
+  std::vector<std::string> listen_peer_urls;
+  transport::TlsFiles peer_tls;
+  bool pre_vote = true;
+  bool strict_reconfig_check = true;
   std::string cluster_token = "conclave-cluster";  // with the peer URLs it makes the cluster's id
   std::chrono::milliseconds heartbeat_interval{100};
   std::chrono::milliseconds election_timeout{1000};
@@ -31,6 +44,8 @@ struct NodeOptions {
   std::int64_t history_revisions = 0;  // or all but the last so many; zero: not by count
   std::chrono::milliseconds watch_progress_interval{std::chrono::minutes(10)};
   std::size_t max_waiting_requests = 100000;
+  // Gets what an operator should read; on any thread, must not block. May be empty.
+  std::function<void(const std::string&)> notice;
   std::uint64_t seed = 0;  // of election jitter and chosen lease ids; 0: drawn from the system
 };
 
@@ -51,6 +66,11 @@ class Node : public RequestHandler, public Driven {
   // written), Errc::refused (another process has it open), Errc::corrupt (stored bytes are damaged;
   // nothing was changed), each with the path and what to do.
   static Result<std::unique_ptr<Node>> start(NodeOptions options, OnFailure on_failure);
+
+  // Requests are refused from now on, while those under way are still answered; one that leads
+  // others hands over to one of them. Does not block. For a front that is about to close: stop()
+  // does it, too.
+  virtual void begin_stop() = 0;
 
   // Refuses new requests with Refusal::stopped, answers those that were proposed, makes the store
   // and the log durable, ends the threads. Blocks. Calling it again does nothing; the destructor

@@ -102,6 +102,10 @@ void LogThread::run() {
 
 Result<void> LogThread::write_and_sync(const std::vector<replica::Output::LogWrite>& writes) {
   for (const auto& write : writes) {
+    if (write.install) {
+      auto restarted = log_->restart_after(write.install->index, write.install->term);
+      if (!restarted) return restarted;
+    }
     if (auto appended = log_->append(write.entries, write.hard_state); !appended) return appended;
   }
   if (!must_sync(writes)) return {};
@@ -119,8 +123,8 @@ Result<void> LogThread::keep_house(std::optional<raft::Index> release) {
   return {};
 }
 
-StoreThread::StoreThread(lmdb::Store& store, Callbacks callbacks)
-    : store_(store), callbacks_(std::move(callbacks)), thread_([this] { run(); }) {}
+StoreThread::StoreThread(std::shared_ptr<lmdb::Store> store, Callbacks callbacks)
+    : store_(std::move(store)), callbacks_(std::move(callbacks)), thread_([this] { run(); }) {}
 
 StoreThread::~StoreThread() {
   {
@@ -131,7 +135,7 @@ StoreThread::~StoreThread() {
   thread_.join();
 }
 
-void StoreThread::add(std::shared_ptr<const mvcc::Batch> work) {
+void StoreThread::add(std::function<Result<void>()> work) {
   {
     const std::lock_guard guard(mutex_);
     waiting_.push_back(std::move(work));
@@ -140,45 +144,54 @@ void StoreThread::add(std::shared_ptr<const mvcc::Batch> work) {
 }
 
 void StoreThread::commit(std::shared_ptr<const mvcc::Batch> batch) {
-  add(std::move(batch));
+  add([this, batch = std::move(batch)] { return commit_now(*batch); });
 }
 
 void StoreThread::defragment() {
-  add(nullptr);
+  add([this] { return defragment_now(); });
+}
+
+void StoreThread::replace(std::shared_ptr<lmdb::Store> store,
+                          std::function<Result<void>()> exchange, std::function<void()> done) {
+  add([this, store = std::move(store), exchange = std::move(exchange),
+       done = std::move(done)]() -> Result<void> {
+    if (Result<void> exchanged = exchange(); !exchanged) return exchanged;
+    store_ = store;
+    done();
+    return {};
+  });
+}
+
+void StoreThread::run_soon(std::function<Result<void>()> work) {
+  add(std::move(work));
 }
 
 void StoreThread::run() {
   for (;;) {
-    std::shared_ptr<const mvcc::Batch> batch;
+    std::function<Result<void>()> work;
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
       if (waiting_.empty()) break;
-      batch = std::move(waiting_.front());
+      work = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    if (batch ? !commit_now(*batch) : !defragment_now()) return;
+    if (Result<void> done = work(); !done) return callbacks_.failed(done.error());
   }
-  if (Result<void> synced = store_.sync(); !synced) callbacks_.failed(synced.error());
+  if (Result<void> synced = store_->sync(); !synced) callbacks_.failed(synced.error());
 }
 
-bool StoreThread::commit_now(const mvcc::Batch& batch) {
-  if (Result<void> committed = store_.commit(batch); !committed) {
-    callbacks_.failed(committed.error());
-    return false;
-  }
-  callbacks_.committed(store_.size_bytes(), store_.size_in_use_bytes());
-  return true;
+Result<void> StoreThread::commit_now(const mvcc::Batch& batch) {
+  if (Result<void> committed = store_->commit(batch); !committed) return committed;
+  callbacks_.committed(store_->size_bytes(), store_->size_in_use_bytes());
+  return {};
 }
 
-bool StoreThread::defragment_now() {
-  const Result<void> done = store_.defragment();
-  if (!done && store_.failed()) {
-    callbacks_.failed(done.error());
-    return false;
-  }
-  callbacks_.defragmented(done.has_value(), store_.size_bytes(), store_.size_in_use_bytes());
-  return true;
+Result<void> StoreThread::defragment_now() {
+  const Result<void> done = store_->defragment();
+  if (!done && store_->failed()) return done;
+  callbacks_.defragmented(done.has_value(), store_->size_bytes(), store_->size_in_use_bytes());
+  return {};
 }
 
 AnswerThread::AnswerThread() : thread_([this] { run(); }) {}

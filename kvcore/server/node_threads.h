@@ -78,25 +78,31 @@ class StoreThread {
     std::function<void(const Error&)> failed;
   };
 
-  StoreThread(lmdb::Store& store, Callbacks callbacks);
+  StoreThread(std::shared_ptr<lmdb::Store> store, Callbacks callbacks);
   ~StoreThread();  // commits what it was given, then syncs
 
   void commit(std::shared_ptr<const mvcc::Batch> batch);
   void defragment();
+  // After what was given before; from then on `store` is the one that is committed to. `exchange`
+  // puts its files in place; then `done`.
+  void replace(std::shared_ptr<lmdb::Store> store, std::function<Result<void>()> exchange,
+               std::function<void()> done);
+  // After what was given before. A failure ends the thread as any other.
+  void run_soon(std::function<Result<void>()> work);
 
  private:
   void run();
-  void add(std::shared_ptr<const mvcc::Batch> work);
-  bool commit_now(const mvcc::Batch& batch);
-  bool defragment_now();
+  void add(std::function<Result<void>()> work);
+  Result<void> commit_now(const mvcc::Batch& batch);
+  Result<void> defragment_now();
 
-  lmdb::Store& store_;
+  std::shared_ptr<lmdb::Store> store_;  // the thread's own
   const Callbacks callbacks_;
 
   // Protected by mutex_.
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::shared_ptr<const mvcc::Batch>> waiting_;  // null: defragment
+  std::deque<std::function<Result<void>()>> waiting_;
   bool stopping_ = false;
 
   std::thread thread_;

@@ -10,6 +10,7 @@
 #include "conclave/api/errors.h"
 #include "conclave/api/rpc.pb.h"
 #include "conclave/api/watch_message.h"
+#include "conclave/base/result.h"
 
 namespace conclave::server {
 
@@ -46,6 +47,18 @@ class WatchStream {
 
   // Everything that was delivered is written.
   virtual void acknowledge() = 0;
+};
+
+// A snapshot on its way to a client, piece by piece. Destroyed, it is over.
+class SnapshotPieces {
+ public:
+  using Piece = Result<std::optional<std::string>>;  // nothing: that was all
+
+  virtual ~SnapshotPieces() = default;
+
+  // Reads the next piece on a thread that may wait for the disk, and gives it to `done` there. One
+  // at a time.
+  virtual void next(std::function<void(Piece)> done) = 0;
 };
 
 // The seam between a decoded request and whatever carried it. gRPC stands in front of it, the node
@@ -99,6 +112,20 @@ class RequestHandler {
                           etcdserverpb::DefragmentResponse* response, Done done) = 0;
   virtual void member_list(const etcdserverpb::MemberListRequest& request,
                            etcdserverpb::MemberListResponse* response, Done done) = 0;
+
+  virtual void member_add(const etcdserverpb::MemberAddRequest& request,
+                          etcdserverpb::MemberAddResponse* response, Done done) = 0;
+  virtual void member_remove(const etcdserverpb::MemberRemoveRequest& request,
+                             etcdserverpb::MemberRemoveResponse* response, Done done) = 0;
+  virtual void member_update(const etcdserverpb::MemberUpdateRequest& request,
+                             etcdserverpb::MemberUpdateResponse* response, Done done) = 0;
+  virtual void member_promote(const etcdserverpb::MemberPromoteRequest& request,
+                              etcdserverpb::MemberPromoteResponse* response, Done done) = 0;
+  virtual void move_leader(const etcdserverpb::MoveLeaderRequest& request,
+                           etcdserverpb::MoveLeaderResponse* response, Done done) = 0;
+
+  // The state as it is now; `opened` runs once, with nothing if the node stops.
+  virtual void snapshot(std::function<void(std::shared_ptr<SnapshotPieces>)> opened) = 0;
 
   // Nobody wants the answer any more whose response this is: work for it may end early, with any
   // refusal. `forgotten` runs once, when `response` is of no more use here; the call it belongs to

@@ -208,6 +208,30 @@ TEST_F(Calls, RawStreams) {
   EXPECT_EQ(ended.error().code, Errc::unavailable);
 }
 
+// More than waits in memory: the stream pauses, and goes on as the replies are taken.
+TEST_F(Calls, ARawStreamWaitsForItsReader) {
+  RawClient raw(client());
+  const std::string value(1 << 20, 'v');
+  for (int i = 0; i < 16; ++i) unwrap(client().put("big" + std::to_string(i), value));
+  RawStream snapshot = unwrap(raw.open("/etcdserverpb.Maintenance/Snapshot"));
+  snapshot.send("");
+  snapshot.finish_sending();
+  std::uint64_t received = 0;
+  std::uint64_t total = 0;
+  etcdserverpb::SnapshotResponse message;
+  while (const std::optional<std::string> reply = unwrap(snapshot.next({}, seconds(20)))) {
+    ASSERT_TRUE(message.ParseFromString(*reply));
+    if (received == 0) {
+      total = message.remaining_bytes() + message.blob().size();
+      // What can come without being taken comes now.
+      std::this_thread::sleep_for(milliseconds(200));
+    }
+    received += message.blob().size();
+  }
+  EXPECT_GT(total, 16U << 20);
+  EXPECT_EQ(received, total + 32) << "and a SHA-256 at the end";
+}
+
 TEST(Connect, RefusesWhatCanNeverWork) {
   const auto malformed = Client::connect({.endpoints = {"127.0.0.1:1", "no port"}});
   ASSERT_FALSE(malformed);

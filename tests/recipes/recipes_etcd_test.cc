@@ -87,8 +87,8 @@ TEST_F(RecipesEtcdTest, EtcdctlWaitsForUsAndWeForIt) {
   Mutex mutex(session, "n");
   Lock lock = mutex.acquire().value();
   auto theirs = etcdctl({"lock", "n"});
-  ASSERT_TRUE(test::wait_until(
-      [&] { return Mutex::list(*client_, "n").value().contenders.size() == 2; }));
+  ASSERT_TRUE(
+      test::wait_until([&] { return Mutex::list(*client_, "n").value().contenders.size() == 2; }));
   EXPECT_EQ(theirs->output(), "");
   EXPECT_EQ(mutex.try_acquire().error().code, Errc::would_block);
   EXPECT_TRUE(lock.release());

@@ -199,6 +199,29 @@ class PretendHandler : public server::RequestHandler {
                   etcdserverpb::DefragmentResponse* response, Done done) override {
     take(request, response, std::move(done));
   }
+  void member_add(const etcdserverpb::MemberAddRequest& request,
+                  etcdserverpb::MemberAddResponse* response, Done done) override {
+    take(request, response, std::move(done));
+  }
+  void member_remove(const etcdserverpb::MemberRemoveRequest& request,
+                     etcdserverpb::MemberRemoveResponse* response, Done done) override {
+    take(request, response, std::move(done));
+  }
+  void member_update(const etcdserverpb::MemberUpdateRequest& request,
+                     etcdserverpb::MemberUpdateResponse* response, Done done) override {
+    take(request, response, std::move(done));
+  }
+  void member_promote(const etcdserverpb::MemberPromoteRequest& request,
+                      etcdserverpb::MemberPromoteResponse* response, Done done) override {
+    take(request, response, std::move(done));
+  }
+  void move_leader(const etcdserverpb::MoveLeaderRequest& request,
+                   etcdserverpb::MoveLeaderResponse* response, Done done) override {
+    take(request, response, std::move(done));
+  }
+  void snapshot(std::function<void(std::shared_ptr<server::SnapshotPieces>)> opened) override {
+    opened(nullptr);
+  }
   void member_list(const etcdserverpb::MemberListRequest& request,
                    etcdserverpb::MemberListResponse* response, Done done) override {
     response->add_members()->set_name("pretend");

@@ -1,11 +1,11 @@
-// TLS on the client port, with a certificate made for these tests: for localhost, signed by itself,
-// so that it is its own authority, and usable by a client too.
+// TLS on the client port.
 
 #include <filesystem>
 #include <fstream>
 
 #include <unistd.h>
 
+#include "tests/support/certificate.h"
 #include "tests/unit/server/front_fixture.h"
 
 namespace conclave::server {
@@ -13,34 +13,14 @@ namespace {
 
 namespace pb = etcdserverpb;
 
-constexpr char kCertificate[] = R"(-----BEGIN CERTIFICATE-----
-MIIBvTCCAWKgAwIBAgIUaR9F322Y0eQGnVJpFlc5nitun3MwCgYIKoZIzj0EAwIw
-FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMDEzNDM0MloYDzIxMjYxMDI3
-MTM0MzQyWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
-PQMBBwNCAASwDwoaCWaDjRKWslss1SCel4CdgMvz89hqUnLYmWyNA+ZrtrOlLpa/
-2OxQ0GKaoh4kDvSCchb2TXLyulWzZq3Ko4GPMIGMMB0GA1UdDgQWBBQn3ztV18/R
-LtC0S3yQ/toM/JwFtDAfBgNVHSMEGDAWgBQn3ztV18/RLtC0S3yQ/toM/JwFtDAP
-BgNVHRMBAf8EBTADAQH/MBoGA1UdEQQTMBGCCWxvY2FsaG9zdIcEfwAAATAdBgNV
-HSUEFjAUBggrBgEFBQcDAQYIKwYBBQUHAwIwCgYIKoZIzj0EAwIDSQAwRgIhAIB6
-089Vrvlw1/eUqHXwh7SmXhwawmWkhYK8beaNGO8sAiEA8CSgO5vUso0w8e6ZgPYe
-iv80yc1nou/jN3ii+X50QgE=
------END CERTIFICATE-----
-)";
-constexpr char kPrivateKey[] = R"(-----BEGIN PRIVATE KEY-----
-MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgWxAaCNXoZmJAxt9c
-P1rMrY7ysVnBjRm26Xsunt83n0ehRANCAASwDwoaCWaDjRKWslss1SCel4CdgMvz
-89hqUnLYmWyNA+ZrtrOlLpa/2OxQ0GKaoh4kDvSCchb2TXLyulWzZq3K
------END PRIVATE KEY-----
-)";
-
 class TlsTest : public FrontTest {
  protected:
   void SetUp() override {
     folder_ =
         std::filesystem::path(::testing::TempDir()) / ("conclave_tls_" + std::to_string(getpid()));
     std::filesystem::create_directories(folder_);
-    std::ofstream(folder_ / "server.crt") << kCertificate;
-    std::ofstream(folder_ / "server.key") << kPrivateKey;
+    std::ofstream(folder_ / "server.crt") << test::kCertificate;
+    std::ofstream(folder_ / "server.key") << test::kPrivateKey;
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
@@ -63,10 +43,10 @@ class TlsTest : public FrontTest {
   }
   static std::shared_ptr<grpc::ChannelCredentials> client(bool with_certificate) {
     grpc::SslCredentialsOptions options;
-    options.pem_root_certs = kCertificate;
+    options.pem_root_certs = test::kCertificate;
     if (with_certificate) {
-      options.pem_cert_chain = kCertificate;
-      options.pem_private_key = kPrivateKey;
+      options.pem_cert_chain = test::kCertificate;
+      options.pem_private_key = test::kPrivateKey;
     }
     return grpc::SslCredentials(options);
   }

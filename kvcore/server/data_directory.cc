@@ -1,0 +1,183 @@
+#include "conclave/server/data_directory.h"
+
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <sstream>
+#include <system_error>
+
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "conclave/base/bytes.h"
+#include "conclave/base/crc32c.h"
+#include "conclave/wal/disk.h"
+
+namespace conclave::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+Error failed(const std::string& what, const std::error_code& why) {
+  return {Errc::io, what + ": " + why.message()};
+}
+
+Result<void> remove_all(const std::string& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  if (error) return failed("cannot remove " + path, error);
+  return {};
+}
+
+Result<void> rename(const std::string& from, const std::string& to) {
+  std::error_code error;
+  fs::rename(from, to, error);
+  if (error) return failed("cannot rename " + from + " to " + to, error);
+  return {};
+}
+
+std::string with_checksum(std::string bytes) {
+  append_le(bytes, crc32c(bytes));
+  return bytes;
+}
+
+// What with_checksum() was given; nothing if it was not written to its end, or is damaged.
+std::optional<std::string> read_checked(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream content;
+  content << file.rdbuf();
+  std::string bytes = content.str();
+  constexpr std::size_t kChecksumBytes = 4;
+  if (bytes.size() < kChecksumBytes) return std::nullopt;
+  const std::string checksum = bytes.substr(bytes.size() - kChecksumBytes);
+  bytes.resize(bytes.size() - kChecksumBytes);
+  if (ByteReader(checksum).le<std::uint32_t>() != crc32c(bytes)) return std::nullopt;
+  return bytes;
+}
+
+bool exists(const std::string& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+}  // namespace
+
+Result<void> DataDirectory::make() const {
+  std::error_code error;
+  fs::create_directories(fs::path(path_).parent_path(), error);
+  if (::mkdir(path_.c_str(), 0700) == 0) return {};
+  if (errno == EEXIST && fs::is_directory(path_, error)) return {};
+  const std::string reason = std::generic_category().message(errno);
+  return Error{Errc::io, "data directory " + path_ + " cannot be made: " + reason +
+                             "; choose another with --data-dir"};
+}
+
+Result<std::optional<std::string>> DataDirectory::read_member() const {
+  if (!exists(member())) return std::optional<std::string>();
+  std::optional<std::string> bytes = read_checked(member());
+  if (bytes) return bytes;
+  return Error{Errc::corrupt, member() + " is damaged; it says which member this is"};
+}
+
+Result<void> DataDirectory::write_member(const std::string& bytes) const {
+  // Beside it and renamed: never half of it.
+  const std::string fresh = member() + ".new";
+  if (Result<void> written = write_durably(fresh, with_checksum(bytes)); !written) return written;
+  if (Result<void> renamed = rename(fresh, member()); !renamed) return renamed;
+  return wal::PosixDisk().sync_directory(path_);
+}
+
+Result<void> DataDirectory::clear_incoming() const {
+  return remove_all(incoming());
+}
+
+Result<void> DataDirectory::write_durably(const std::string& file, const std::string& bytes) const {
+  if (Result<void> removed = remove_all(file); !removed) return removed;
+  wal::PosixDisk disk;
+  auto created = disk.create(file);
+  if (!created) return created.error();
+  if (Result<void> written = (*created)->write(0, bytes); !written) return written;
+  if (Result<void> synced = (*created)->sync(); !synced) return synced;
+  return disk.sync_directory(path_);
+}
+
+Result<void> DataDirectory::remove_durably(const std::string& file) const {
+  if (!exists(file)) return {};
+  if (Result<void> removed = remove_all(file); !removed) return removed;
+  return wal::PosixDisk().sync_directory(path_);
+}
+
+Result<void> DataDirectory::install(raft::LogPosition position) const {
+  std::string bytes;
+  append_le(bytes, position.index);
+  append_le(bytes, position.term);
+  const std::string marker = with_checksum(std::move(bytes));
+  if (Result<void> written = write_durably(installing(), marker); !written) return written;
+  return exchange_stores();
+}
+
+// Again after a crash, as far as it had not come.
+Result<void> DataDirectory::exchange_stores() const {
+  if (!exists(incoming())) return {};
+  if (exists(store())) {
+    if (Result<void> removed = remove_all(replaced()); !removed) return removed;
+    if (Result<void> renamed = rename(store(), replaced()); !renamed) return renamed;
+  }
+  if (Result<void> renamed = rename(incoming(), store()); !renamed) return renamed;
+  return wal::PosixDisk().sync_directory(path_);
+}
+
+Result<void> DataDirectory::end_installation() const {
+  if (Result<void> removed = remove_durably(installing()); !removed) return removed;
+  return remove_all(replaced());
+}
+
+Result<std::optional<raft::LogPosition>> DataDirectory::resume_installation() const {
+  if (!exists(installing())) {
+    // What was not complete, or is not needed any more.
+    if (Result<void> removed = clear_incoming(); !removed) return removed.error();
+    if (Result<void> removed = remove_all(replaced()); !removed) return removed.error();
+    return std::optional<raft::LogPosition>();
+  }
+  const std::optional<std::string> bytes = read_checked(installing());
+  ByteReader reader(bytes ? std::string_view(*bytes) : std::string_view());
+  const auto index = reader.le<std::uint64_t>();
+  const auto term = reader.le<std::uint64_t>();
+  if (!term) {
+    // It was not written to its end, so nothing had been exchanged yet.
+    if (Result<void> removed = remove_durably(installing()); !removed) return removed.error();
+    if (Result<void> removed = clear_incoming(); !removed) return removed.error();
+    return std::optional<raft::LogPosition>();
+  }
+  if (Result<void> exchanged = exchange_stores(); !exchanged) return exchanged.error();
+  return std::optional(raft::LogPosition{*term, *index});
+}
+
+Result<bool> DataDirectory::is_repairing() const {
+  return exists(repairing());
+}
+
+Result<std::string> DataDirectory::put_aside() const {
+  if (Result<void> marked = write_durably(repairing(), "1\n"); !marked) return marked.error();
+  int number = 1;
+  while (exists(path_ + "/damaged-" + std::to_string(number))) ++number;
+  const std::string aside = path_ + "/damaged-" + std::to_string(number);
+  std::error_code error;
+  fs::create_directory(aside, error);
+  if (error) return failed("cannot make " + aside, error);
+  for (const char* name : {"log", "store"}) {
+    if (!exists(path_ + "/" + name)) continue;
+    if (Result<void> moved = rename(path_ + "/" + name, aside + "/" + name); !moved) {
+      return moved.error();
+    }
+  }
+  if (Result<void> removed = remove_durably(installing()); !removed) return removed.error();
+  if (Result<void> synced = wal::PosixDisk().sync_directory(path_); !synced) return synced.error();
+  return aside;
+}
+
+Result<void> DataDirectory::end_repair() const {
+  return remove_durably(repairing());
+}
+
+}  // namespace conclave::server

@@ -1,0 +1,136 @@
+#include "conclave/server/identity.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <random>
+#include <utility>
+
+#include "conclave/base/bytes.h"
+
+namespace conclave::server {
+namespace {
+
+constexpr std::chrono::seconds kJoinPatience{30};
+
+// FNV-1a, 64 bits: names are turned into ids once and the ids stored, so all it takes is that
+// different names rarely meet.
+std::uint64_t id_of(std::string_view name) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char byte : name) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+  return hash == 0 ? 1 : hash;
+}
+
+std::string joined(std::vector<std::string> urls) {
+  std::ranges::sort(urls);
+  std::string text;
+  for (const std::string& url : urls) text += " " + url;
+  return text;
+}
+
+std::uint64_t drawn_from_system() {
+  std::random_device device;
+  return (static_cast<std::uint64_t>(device()) << 32) | device();
+}
+
+Identity identity_of_new(const NodeOptions& options) {
+  std::vector<std::string> all;
+  for (const auto& member : options.initial_cluster) {
+    all.insert(all.end(), member.peer_urls.begin(), member.peer_urls.end());
+  }
+  if (all.empty()) all = options.peer_urls;
+  Identity identity;
+  identity.cluster_id = id_of("cluster " + options.cluster_token + joined(all));
+  identity.member_id = id_of("member " + options.cluster_token + joined(options.peer_urls));
+  return identity;
+}
+
+Result<Identity> identity_from_others(const NodeOptions& options) {
+  const Result<ClusterDescription> description = ask_others(options);
+  if (!description) return description.error();
+  const std::string own = joined(options.peer_urls);
+  for (const replica::Member& member : description->membership.all()) {
+    if (joined(member.peer_urls) != own) continue;
+    return Identity{description->cluster_id, member.id, 0, true};
+  }
+  return Error{Errc::refused, "the cluster knows no member with the peer URLs" + own +
+                                  ": add it first, with conclave member add"};
+}
+
+}  // namespace
+
+Result<ClusterDescription> ask_others(const NodeOptions& options) {
+  std::vector<std::string> others;
+  for (const auto& member : options.initial_cluster) {
+    if (member.name == options.name) continue;
+    others.insert(others.end(), member.peer_urls.begin(), member.peer_urls.end());
+  }
+  if (others.empty()) {
+    return Error{Errc::invalid_argument,
+                 "this member needs the others' addresses in --initial-cluster"};
+  }
+  const Result<std::string> told =
+      transport::fetch_description(others, options.peer_tls, kJoinPatience);
+  if (!told) {
+    return Error{told.error().code, "none of the other members answers: " + told.error().message};
+  }
+  return decode_description(*told);
+}
+
+std::string encode(const Identity& identity) {
+  std::string bytes;
+  append_le(bytes, identity.cluster_id);
+  append_le(bytes, identity.member_id);
+  append_le(bytes, identity.data_incarnation);
+  append_le<std::uint8_t>(bytes, identity.joined ? 1 : 0);
+  return bytes;
+}
+
+Result<Identity> decode_identity(std::string_view bytes, const std::string& where) {
+  ByteReader reader(bytes);
+  const auto cluster_id = reader.le<std::uint64_t>();
+  const auto member_id = reader.le<std::uint64_t>();
+  if (!member_id || *member_id == 0) {
+    return Error{Errc::corrupt, where + " does not say which member it belongs to"};
+  }
+  const auto incarnation = reader.le<std::uint64_t>();
+  const auto joined = reader.le<std::uint8_t>();
+  return Identity{*cluster_id, *member_id, incarnation.value_or(0), joined.value_or(0) != 0};
+}
+
+std::vector<replica::Member> initial_members(const NodeOptions& options) {
+  std::vector<replica::Member> members;
+  for (const auto& initial : options.initial_cluster) {
+    replica::Member member;
+    member.id = id_of("member " + options.cluster_token + joined(initial.peer_urls));
+    member.name = initial.name;
+    member.peer_urls = initial.peer_urls;
+    members.push_back(std::move(member));
+  }
+  if (members.empty()) {
+    replica::Member alone;
+    alone.id = identity_of_new(options).member_id;
+    alone.name = options.name;
+    alone.peer_urls = options.peer_urls;
+    members.push_back(std::move(alone));
+  }
+  return members;
+}
+
+Result<Identity> settle_identity(const NodeOptions& options, const DataDirectory& directory) {
+  const Result<std::optional<std::string>> known = directory.read_member();
+  if (!known) return known.error();
+  if (*known) return decode_identity(**known, directory.path() + "/member");
+  // Directories of before had it in the log only.
+  std::error_code error;
+  if (std::filesystem::exists(directory.log(), error)) return Identity{};
+  Result<Identity> identity =
+      options.joins ? identity_from_others(options) : Result<Identity>(identity_of_new(options));
+  if (!identity) return identity;
+  identity->data_incarnation = drawn_from_system();
+  if (Result<void> written = directory.write_member(encode(*identity)); !written) {
+    return written.error();
+  }
+  return identity;
+}
+
+}  // namespace conclave::server

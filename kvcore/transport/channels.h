@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <grpcpp/grpcpp.h>
+
+#include "conclave/base/result.h"
+#include "conclave/base/url.h"
+#include "conclave/transport/links.h"
+
+namespace conclave::transport {
+
+// Shutting gRPC down after its last user can wait 10 s for a poller of some channel of this
+// process, and destroying the last server or channel was seen to take nearly 1 s; that would fall
+// upon whoever destroys the last link. So the library and the threads that its users share stay up
+// from here on.
+void keep_grpc_initialised();
+
+// Makes the connections to peers. Thread-safe.
+class ChannelMaker {
+ public:
+  // Reads the files, if any is named. Errors: Errc::io.
+  static Result<ChannelMaker> create(const Options& options);
+
+  // A connection of its own with every call; it is opened when it is first used.
+  std::shared_ptr<grpc::Channel> connect(const Url& url) const;
+
+ private:
+  ChannelMaker(std::shared_ptr<grpc::ChannelCredentials> tls, grpc::ChannelArguments arguments)
+      : tls_(std::move(tls)), arguments_(std::move(arguments)) {}
+
+  std::shared_ptr<grpc::ChannelCredentials> tls_;
+  grpc::ChannelArguments arguments_;
+};
+
+// The credentials for a listening URL. Errors: Errc::io.
+Result<std::shared_ptr<grpc::ServerCredentials>> listen_credentials(const Url& url,
+                                                                    const TlsFiles& files);
+
+void set_server_arguments(const Options& options, grpc::ServerBuilder& builder);
+
+}  // namespace conclave::transport

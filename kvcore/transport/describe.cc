@@ -1,0 +1,109 @@
+#include "conclave/transport/describe.h"
+
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include <grpcpp/grpcpp.h>
+
+#include "conclave/base/url.h"
+#include "conclave/transport/channels.h"
+#include "conclave/transport/event_loop.h"
+#include "conclave/transport/links.h"
+
+namespace conclave::transport {
+namespace {
+
+class DescribeCall final : public std::enable_shared_from_this<DescribeCall> {
+ public:
+  explicit DescribeCall(Reception& reception)
+      : reception_(reception), hold_(reception.loop), writer_(&context_) {}
+
+  void await() {
+    auto* const queue = reception_.loop.queue();
+    reception_.service.RequestDescribe(&context_, &request_, &writer_, queue, queue,
+                                       called_.begin(shared_from_this()));
+  }
+
+ private:
+  void on_called(bool ok) {
+    if (!ok) return;
+    await_describe(reception_);
+    Description description;
+    description.set_text(reception_.events.description());
+    writer_.Finish(description, grpc::Status::OK, finished_.begin(shared_from_this()));
+  }
+  void on_finished(bool) {}
+
+  Reception& reception_;
+  const EventLoop::Hold hold_;
+  grpc::ServerContext context_;
+  DescribeRequest request_;
+  grpc::ServerAsyncResponseWriter<Description> writer_;
+  Operation<DescribeCall, &DescribeCall::on_called> called_;
+  Operation<DescribeCall, &DescribeCall::on_finished> finished_;
+};
+
+// One member that is asked.
+struct Question {
+  Question(const std::shared_ptr<grpc::Channel>& channel, grpc::CompletionQueue& queue,
+           std::chrono::system_clock::time_point deadline)
+      : stub(PeerService::NewStub(channel)) {
+    context.set_deadline(deadline);
+    reader = stub->AsyncDescribe(&context, {}, &queue);
+    reader->Finish(&description, &status, this);
+  }
+
+  std::unique_ptr<PeerService::Stub> stub;
+  grpc::ClientContext context;
+  Description description;
+  grpc::Status status;
+  std::unique_ptr<grpc::ClientAsyncResponseReader<Description>> reader;
+};
+
+}  // namespace
+
+void await_describe(Reception& reception) {
+  std::make_shared<DescribeCall>(reception)->await();
+}
+
+Result<std::string> fetch_description(const std::vector<std::string>& urls, const TlsFiles& tls,
+                                      std::chrono::milliseconds timeout) {
+  keep_grpc_initialised();
+  Options options;
+  options.tls = tls;
+  const Result<ChannelMaker> channels = ChannelMaker::create(options);
+  if (!channels) return channels.error();
+  std::vector<Url> parsed;
+  for (const std::string& text : urls) {
+    Result<Url> url = parse_url(text);
+    if (!url) return std::move(url).error();
+    parsed.push_back(*std::move(url));
+  }
+
+  grpc::CompletionQueue queue;
+  std::vector<std::unique_ptr<Question>> questions;
+  const auto deadline = std::chrono::system_clock::now() + timeout;
+  for (const Url& url : parsed) {
+    questions.push_back(std::make_unique<Question>(channels->connect(url), queue, deadline));
+  }
+  Result<std::string> answer = Error{Errc::unavailable, "no member's URL is known"};
+  void* tag = nullptr;
+  bool ok = false;
+  for (std::size_t open = questions.size(); open > 0 && queue.Next(&tag, &ok); --open) {
+    if (answer) continue;  // the others were cancelled
+    auto& question = *static_cast<Question*>(tag);
+    if (!question.status.ok()) {
+      answer = Error{Errc::unavailable,
+                     "no member answers; the last said: " + question.status.error_message()};
+      continue;
+    }
+    answer = std::move(*question.description.mutable_text());
+    for (const auto& other : questions) other->context.TryCancel();
+  }
+  queue.Shutdown();
+  while (queue.Next(&tag, &ok)) continue;
+  return answer;
+}
+
+}  // namespace conclave::transport

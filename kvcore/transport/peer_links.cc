@@ -1,0 +1,124 @@
+#include "conclave/transport/peer_links.h"
+
+#include <chrono>
+#include <utility>
+
+namespace conclave::transport {
+namespace {
+
+constexpr std::chrono::milliseconds kLossReportPause{250};
+
+}  // namespace
+
+PeerLinks::PeerLinks(const Surroundings& surroundings, Peer peer, std::vector<Url> urls)
+    : around_(surroundings),
+      peer_(std::move(peer)),
+      urls_(std::move(urls)),
+      address_(socket_address(urls_.front())) {}
+
+void PeerLinks::open() {
+  const Options& options = around_.options;
+  OutgoingLane::Settings settings{
+      .hello = {.from = options.self, .to = peer_.id},
+      .waiting_bytes_max = options.control_bytes_max,
+      .dial_timeout = options.dial_timeout,
+      .pauses = {options.redial_pause_min, options.redial_pause_max, options.refused_pause}};
+  for (const Lane lane : {Lane::control, Lane::bulk}) {
+    if (lane == Lane::bulk) settings.waiting_bytes_max = options.bulk_bytes_max;
+    std::vector<std::shared_ptr<grpc::Channel>> channels;
+    for (const Url& url : urls_) channels.push_back(around_.channels.connect(url));
+    auto& made = lanes_.at(static_cast<std::size_t>(lane));
+    made = std::make_shared<OutgoingLane>(around_.loop, settings, std::move(channels),
+                                          weak_from_this());
+    made->dial();
+  }
+}
+
+void PeerLinks::close() {
+  closed_ = true;
+  for (const auto& lane : lanes_) lane->close();
+}
+
+void PeerLinks::send(Lane lane, std::string packet) {
+  if (packet.size() > around_.options.packet_bytes_max ||
+      !lanes_.at(static_cast<std::size_t>(lane))->send(std::move(packet))) {
+    note_loss();
+  }
+}
+
+std::shared_ptr<grpc::Channel> PeerLinks::connect() const {
+  return around_.channels.connect(urls_[lanes_.front()->channel_index()]);
+}
+
+void PeerLinks::incoming_opened() {
+  presence_.link_opened();
+  for (const auto& lane : lanes_) lane->hurry();
+}
+
+void PeerLinks::incoming_broken() {
+  if (!closed_ && presence_.link_closed()) probe();
+}
+
+void PeerLinks::lane_opened(const std::string& address) {
+  refusal_.clear();
+  presence_.link_opened();
+  if (auto reached = socket_address(address)) address_ = reached;
+  for (const auto& lane : lanes_) lane->hurry();
+}
+
+void PeerLinks::lane_broken() {
+  note_loss();
+  if (presence_.link_closed()) probe();
+}
+
+void PeerLinks::lane_refused(const std::string& reason) {
+  if (reason == refusal_) return;
+  refusal_ = reason;
+  around_.events.refused(peer_.id, reason);
+}
+
+void PeerLinks::probe() {
+  if (!address_) return probe_ended(false);
+  around_.prober.probe(*address_, [weak = weak_from_this(), &loop = around_.loop](bool refused) {
+    loop.post([weak, refused] {
+      if (const auto self = weak.lock()) self->probe_ended(refused);
+    });
+  });
+}
+
+void PeerLinks::probe_ended(bool refused) {
+  switch (presence_.probe_ended(refused)) {
+    case Presence::Verdict::nothing:
+      return;
+    case Presence::Verdict::probe_again:
+      // Without an address there is nothing to find out.
+      if (address_) probe();
+      return;
+    case Presence::Verdict::gone:
+      if (!closed_) around_.events.gone(peer_.id);
+      return;
+  }
+}
+
+void PeerLinks::note_loss() {
+  if (loss_noted_.exchange(true)) return;
+  around_.loop.post([weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->report_loss();
+  });
+}
+
+// What is lost soon after a report is told with the next one.
+void PeerLinks::report_loss() {
+  if (loss_just_reported_ || closed_) return;
+  loss_noted_ = false;
+  loss_just_reported_ = true;
+  around_.events.unreachable(peer_.id);
+  around_.loop.after(kLossReportPause, [weak = weak_from_this()] {
+    const auto self = weak.lock();
+    if (self == nullptr) return;
+    self->loss_just_reported_ = false;
+    if (self->loss_noted_) self->report_loss();
+  });
+}
+
+}  // namespace conclave::transport
