@@ -42,7 +42,8 @@ bool Operator::start_missing() {
     return true;
   }
   for (SimNode* node : cluster_.nodes()) {
-    if (membership.removed(node->id()) && !node->removed() && cluster_.world().chance(1, 5)) {
+    if (membership.removed(node->id()) && !node->removed() &&
+        (cluster_.healthy() || cluster_.world().chance(1, 5))) {
       node->decommission();
     }
   }
