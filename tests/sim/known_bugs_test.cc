@@ -216,8 +216,10 @@ struct Contender {
     executor.post([this] {
       session->open([this](const Result<void>& opened) {
         ASSERT_TRUE(opened);
-        turn = std::make_shared<session::TurnCore>(
-            session, session::TurnConfig{.name = "job", .kind = "lock"});
+        session::TurnConfig config;
+        config.name = "job";
+        config.kind = "lock";
+        turn = std::make_shared<session::TurnCore>(session, std::move(config));
         turn->start([this](const Result<void>& result) { granted = result.has_value(); }, nullptr);
       });
     });

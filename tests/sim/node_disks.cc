@@ -58,6 +58,12 @@ void SimNode::finish_log_job() {
 
 Result<void> SimNode::do_log_job() {
   bool must_sync = false;
+  // As long as it is not done, nobody knows what of it is on disk.
+  for (const auto& write : log_job_) {
+    if (write.install) perhaps_overwritten_ = 0;
+    if (write.entries.empty()) continue;
+    perhaps_overwritten_ = std::min(perhaps_overwritten_, write.entries.front().index);
+  }
   for (const auto& write : log_job_) {
     if (write.install) {
       if (auto installed = install(*write.install); !installed) return installed;
@@ -68,6 +74,7 @@ Result<void> SimNode::do_log_job() {
   if (!must_sync) return {};
   if (Result<raft::Index> synced = log_->sync(); !synced) return synced.error();
   for (const auto& write : log_job_) note_durable(write);
+  perhaps_overwritten_ = kNothing;
   return {};
 }
 
@@ -125,10 +132,6 @@ void SimNode::finish_store_job() {
 // The end of the process finds a job at any place of its work.
 void SimNode::cut_jobs_short() {
   if (log_busy_ && !log_job_.empty() && site_.world.chance(2, 3)) {
-    for (const auto& write : log_job_) {
-      if (write.entries.empty()) continue;
-      perhaps_overwritten_ = std::min(perhaps_overwritten_, write.entries.front().index);
-    }
     const auto how = site_.world.chance(1, 2) ? test::SimulatedDisk::Fault::short_write
                                               : test::SimulatedDisk::Fault::io_error;
     disk_->fail_call(random_.below(kCallsOfAJob), how);
