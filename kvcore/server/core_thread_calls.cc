@@ -41,11 +41,14 @@ class CoreThread::Stream final : public WatchStream {
 
 std::unique_ptr<WatchStream> CoreThread::open_watch(std::shared_ptr<WatchSink> sink) {
   replica::StreamId id = 0;
+  bool ending = false;
   {
     const std::lock_guard guard(mutex_);
     id = next_stream_++;
+    ending = ending_;
   }
-  const bool posted = post([this, id, sink] {
+  // Who opens streams faster than they are closed must not keep a node from ending.
+  const bool posted = !ending && post([this, id, sink] {
     if (failure_) return sink->close(api::Refusal::stopped);
     replica_->watches().open(id);
     sinks_.emplace(id, sink);
