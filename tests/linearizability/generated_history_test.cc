@@ -25,7 +25,7 @@ constexpr HistoryShape kLarge = {
 Verdict timed(const char* what, const std::vector<EtcdOperation>& history) {
   const auto begin = std::chrono::steady_clock::now();
   Verdict verdict = check_etcd_history(history);
-  const Verdict searched = check_linearizability<EtcdKeyModel>(history);
+  Verdict searched = check_linearizability<EtcdKeyModel>(history);
   const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
   std::printf("%s: %zu operations, %.0f ms, %zu configurations\n", what, history.size(),
               took.count(), searched.configurations);

@@ -40,7 +40,7 @@ class Tally {
   template <class Model>
   Verdict decide(const std::string& name, const std::vector<test::Operation<Model>>& history) {
     const auto begin = std::chrono::steady_clock::now();
-    const Verdict verdict = check_linearizability<Model>(history);
+    Verdict verdict = check_linearizability<Model>(history);
     const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
     if (took.count() > slowest_ms_) {
       slowest_ms_ = took.count();

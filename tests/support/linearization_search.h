@@ -235,15 +235,15 @@ void LinearizationSearch<History>::spend_unknown(Frame& frame) {
     more.push_back(std::move(after));
   }
   // The fewest spent come first, also among those that wait.
-  const auto size = [](const Variant& v) { return v.spent.size(); };
-  std::ranges::stable_sort(more, {}, size);
+  const auto fewer = [](const Variant& a, const Variant& b) {
+    return a.spent.size() < b.spent.size();
+  };
+  std::ranges::stable_sort(more, fewer);
   for (Variant& after : more) {
     if (!is_new(frame.done, after)) continue;
-    const auto waiting = std::ranges::subrange(
-        frame.variants.begin() + static_cast<std::ptrdiff_t>(frame.variant) + 1,
-        frame.variants.end());
-    frame.variants.insert(std::ranges::upper_bound(waiting, after.spent.size(), {}, size),
-                          std::move(after));
+    const auto waiting = frame.variants.begin() + static_cast<std::ptrdiff_t>(frame.variant) + 1;
+    const auto at = std::upper_bound(waiting, frame.variants.end(), after, fewer);
+    frame.variants.insert(at, std::move(after));
   }
 }
 
