@@ -81,7 +81,9 @@ void deposed_leader_reads(Stage& stage) {
   RangeRequest request;
   request.set_key("k");
   const auto reply = stage.call<RangeRequest, RangeResponse>(old, request);
-  if (reply.ok) EXPECT_GE(reply.response.header().revision(), written);
+  if (reply.ok) {
+    EXPECT_GE(reply.response.header().revision(), written);
+  }
 }
 
 // etcd 13514: what says how far the store has come reached the disk before the store's contents.
