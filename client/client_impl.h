@@ -27,6 +27,8 @@ struct Client::Impl {
   Result<T> await(const CallOptions& call, CallKind kind,
                   std::function<void(Instant deadline, Store::Done<T> done)> start) {
     CONCLAVE_CHECK(!loop.on_loop_thread(), "a blocking call from a task of the client's own loop");
+    // The loop could otherwise be quicker than the caller's wait.
+    if (call.stop.stop_requested()) return Error{Errc::cancelled, "stopped before it was sent"};
     const Instant deadline = loop.now() + call.timeout.value_or(options.request_timeout);
     const auto answer = std::make_shared<client::Answer<T>>();
     loop.post([answer, deadline, start = std::move(start)] {

@@ -108,6 +108,21 @@ constexpr std::string_view kMoveLeaderDetails =
     "Asks the leader, which must be among the addresses, to hand over to the member ID. Writes "
     "are\n"
     "refused or wait for the moment that takes, some milliseconds.";
+constexpr std::string_view kRestoreDetails =
+    "Of files that a conclaved has given, not of etcd's. Run once for each member of the new\n"
+    "cluster, with the same file and the flags that conclaved is then started with. The keys, "
+    "their\n"
+    "revisions and the leases are those of the snapshot.";
+constexpr Flag kRestoreFlags[] = {
+    {"name", 0, FlagKind::text, "default", "of the member"},
+    {"data-dir", 0, FlagKind::text, "", "to be made; NAME.conclave if not given"},
+    {"initial-cluster", 0, FlagKind::text, "",
+     "NAME=URL,... of all members; this one alone if not given"},
+    {"initial-cluster-token", 0, FlagKind::text, "conclave-cluster",
+     "makes the cluster's id its own"},
+    {"initial-advertise-peer-urls", 0, FlagKind::text, "http://localhost:2380", "of this member"},
+};
+
 constexpr std::string_view kSnapshotDetails =
     "What one member has, in its server's own form. With one address, that member's, even if it "
     "has\n"
@@ -254,6 +269,24 @@ constexpr Row kRows[] = {
       .details = kSnapshotDetails,
       .example = "  conclave snapshot save backup-$(date +%F).db"},
      run_snapshot_save},
+    {{.name = "snapshot status",
+      .operands = "FILE",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "check a saved snapshot, and say what it holds",
+      .example = "  conclave snapshot status backup.db"},
+     run_snapshot_status},
+    {{.name = "snapshot restore",
+      .operands = "FILE",
+      .operands_min = 1,
+      .operands_max = 1,
+      .summary = "make a member of a new cluster from a saved snapshot",
+      .details = kRestoreDetails,
+      .example = "  conclave snapshot restore backup.db --name a --data-dir /var/lib/conclave \\\n"
+                 "    --initial-advertise-peer-urls http://10.0.0.1:2380 \\\n"
+                 "    --initial-cluster a=http://10.0.0.1:2380,b=http://10.0.0.2:2380",
+      .flags = kRestoreFlags},
+     run_snapshot_restore},
     {{.name = "alarm list",
       .summary = "what keeps the store from taking writes",
       .details = kAlarmDetails,

@@ -12,7 +12,7 @@ std::span<const Verb> all_verbs();
 int run_verb(const Invocation& invocation);
 
 // One function for each verb, by file: kv.cc, watch.cc, lease.cc, cluster.cc, member.cc,
-// leader.cc, snapshot.cc, alarm.cc, lock.cc, elect.cc.
+// leader.cc, snapshot.cc, snapshot_restore.cc, alarm.cc, lock.cc, elect.cc.
 int run_put(const Invocation& invocation);
 int run_get(const Invocation& invocation);
 int run_del(const Invocation& invocation);
@@ -37,6 +37,8 @@ int run_member_update(const Invocation& invocation);
 int run_member_promote(const Invocation& invocation);
 int run_move_leader(const Invocation& invocation);
 int run_snapshot_save(const Invocation& invocation);
+int run_snapshot_status(const Invocation& invocation);
+int run_snapshot_restore(const Invocation& invocation);
 int run_version(const Invocation& invocation);
 int run_lock(const Invocation& invocation);
 int run_elect(const Invocation& invocation);

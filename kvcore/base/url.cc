@@ -1,5 +1,6 @@
 #include "conclave/base/url.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include <arpa/inet.h>
@@ -75,6 +76,25 @@ bool is_bindable_host(const std::string& host) {
 
 bool is_wildcard_host(const std::string& host) {
   return host == "0.0.0.0" || host == "::";
+}
+
+Result<std::vector<NamedUrls>> parse_named_urls(std::string_view text) {
+  std::vector<NamedUrls> all;
+  while (!text.empty()) {
+    const std::string_view part = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+    const std::size_t equals = part.find('=');
+    Result<Url> url = parse_url(part.substr(equals == std::string_view::npos ? 0 : equals + 1));
+    if (equals == std::string_view::npos || equals == 0 || !url) {
+      return Error{Errc::invalid_argument,
+                   "\"" + std::string(part) + "\" is not of the form NAME=http://host:port"};
+    }
+    const std::string name(part.substr(0, equals));
+    auto named = std::ranges::find(all, name, &NamedUrls::name);
+    if (named == all.end()) named = all.insert(all.end(), {name, {}});
+    named->urls.push_back(*std::move(url));
+  }
+  return all;
 }
 
 }  // namespace conclave

@@ -35,4 +35,12 @@ bool is_bindable_host(const std::string& host);
 // True for the addresses that mean "every address of this machine".
 bool is_wildcard_host(const std::string& host);
 
+// NAME=URL,NAME=URL…, where a name may come again with another URL; in the order in which the names
+// first come. Errors: Errc::invalid_argument, naming the part that is not of that form.
+struct NamedUrls {
+  std::string name;
+  std::vector<Url> urls;
+};
+Result<std::vector<NamedUrls>> parse_named_urls(std::string_view text);
+
 }  // namespace conclave

@@ -96,7 +96,8 @@ void Node::append_from_leader(std::vector<Entry> entries) {
 }
 
 void Node::handle_heartbeat(const Message& message) {
-  log_.commit_to(message.commit);
+  // The leader may still go by what a node acknowledged before it lost it.
+  if (!voteless_) log_.commit_to(message.commit);
   send({.kind = MessageKind::heartbeat_response, .to = message.from, .round = message.round});
 }
 

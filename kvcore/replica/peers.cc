@@ -115,8 +115,7 @@ void Replica::receive(raft::NodeId from, std::uint64_t data_incarnation, PeerCon
   if (auto* message = std::get_if<raft::Message>(&content)) {
     // A snapshot comes with its bytes, another way.
     if (message->from != from || message->kind == raft::MessageKind::snapshot) return;
-    if (message->kind == raft::MessageKind::append) tell_of_lost_log(*message, now);
-    raft_.step(std::move(*message));
+    if (notice_lost_log(*message, now)) raft_.step(std::move(*message));
   } else if (auto* forward = std::get_if<Forward>(&content)) {
     handle_forward(from, std::move(*forward), now);
   } else if (const auto* refused = std::get_if<ForwardRefused>(&content)) {
@@ -131,12 +130,16 @@ void Replica::handle_forward(raft::NodeId from, Forward forward, Instant now) {
     output_.to_peers.push_back(
         {from, ForwardRefused{forward.incarnation, forward.sequence, refusal}});
   };
+  // A copy of one that was appended must not be refused: whoever is told so sends it again, under
+  // another number. So only of the last term that this member led in does it know enough to refuse;
+  // what is refused counts as seen, too. Without an answer, the next leader's first entry settles it.
+  if (forward.term != led_term_ ||
+      !forwarded_once_.first(from, forward.incarnation, forward.sequence)) {
+    return;
+  }
   if (raft_.role() != raft::Role::leader || forward.term != raft_.term()) {
     return refuse(Refusal::no_leader);
   }
-  // Also what is refused below counts as seen: whoever is told so may send it again, under another
-  // number, and then a copy of this one must not be appended.
-  if (!forwarded_once_.first(from, forward.incarnation, forward.sequence)) return;
   Write write;
   if (!parse_proposal(forward.proposal, write.proposal) ||
       write.proposal.version() != kProposalVersion || write.proposal.member() != from ||
@@ -250,6 +253,7 @@ void Replica::notice_leader(Instant now) {
   compactor_.restart();
   if (!leads) return clock_.stop_leading();
   forwarded_once_.clear();
+  led_term_ = raft_.term();
   // Stamps grow along the log, so the last one is the highest.
   const raft::Log& log = raft_.log();
   for (raft::Index index = log.last_index(); index > state_.applied_index(); --index) {

@@ -16,13 +16,25 @@ constexpr char kQuestion[] = "vote.";
 
 }  // namespace
 
-// The leader takes this member's log for what it was, and would wait for it to fit.
-void Replica::tell_of_lost_log(const raft::Message& append, Instant now) {
-  if (!raft_.voteless() || raft_.log().last_index() >= append.log_index) return;
+// The leader takes this member's log for what it was: it would wait for appends to fit, and tells
+// of commits that are not here. False: the message is not to be heard.
+bool Replica::notice_lost_log(raft::Message& message, Instant now) {
+  const bool is_heartbeat = message.kind == raft::MessageKind::heartbeat;
+  if (!is_heartbeat && message.kind != raft::MessageKind::append) return true;
+  const raft::Index presumed = is_heartbeat ? message.commit : message.log_index;
+  const bool is_here = raft_.log().last_index() >= presumed;
+  if (!raft_.voteless()) {
+    // An append may begin too far ahead; a heartbeat's commit is never beyond what was acknowledged.
+    log_lost_ = log_lost_ || (is_heartbeat && !is_here);
+    return !log_lost_;
+  }
+  if (is_heartbeat) message.commit = 0;  // what is here at that index may be something else
+  if (is_here) return true;
   const Duration pause = options_.tick * options_.election_ticks;
-  if (told_of_lost_log_ != Instant{} && now - told_of_lost_log_ < pause) return;
+  if (told_of_lost_log_ != Instant{} && now - told_of_lost_log_ < pause) return true;
   told_of_lost_log_ = now;
-  output_.to_peers.push_back({append.from, LogLost{}});
+  output_.to_peers.push_back({message.from, LogLost{}});
+  return true;
 }
 
 void Replica::ask_for_vote(Instant now) {

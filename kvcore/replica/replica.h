@@ -204,8 +204,9 @@ class Replica {
   // that waited together are to go.
   std::optional<Instant> next_deadline() const;
 
-  // Errc::corrupt: this member met an entry that it cannot apply, or its store failed a read. It
-  // answers nothing from then on; the driver stops it.
+  // Errc::corrupt: this member met an entry that it cannot apply, its store failed a read, or its
+  // log has lost entries that it had acknowledged. It answers nothing from then on; the driver
+  // stops it.
   Result<void> process(Instant now);
   Output take_output();
 
@@ -277,7 +278,7 @@ class Replica {
   raft::NodeId best_successor() const;
 
   // repair.cc
-  void tell_of_lost_log(const raft::Message& append, Instant now);
+  bool notice_lost_log(raft::Message& message, Instant now);
   void ask_for_vote(Instant now);
   bool take_repair_answer(const raft::ReadState& state);
   void regain_vote_if_due();
@@ -362,11 +363,14 @@ class Replica {
   std::deque<HeldMessages> held_messages_;
   std::deque<std::uint64_t> unsynced_;  // Readies that are to be synced
   std::map<raft::NodeId, Instant> heard_;
-  ForwardedOnce forwarded_once_;
+  ForwardedOnce forwarded_once_;  // in led_term_
+  raft::Term led_term_ = 0;
   std::optional<Instant> campaign_at_;  // a leader is known to be gone
   Instant publish_again_{};
   std::vector<LeaderMove> leader_moves_;
 
+  // The others count on entries that are not here, and nobody said that this member repairs itself.
+  bool log_lost_ = false;
   // Of a member that repairs itself.
   Instant told_of_lost_log_{};
   Instant asked_for_vote_{};

@@ -54,7 +54,7 @@ CoreThread::~CoreThread() {
   stop();
 }
 
-Result<void> CoreThread::connect(transport::Options options) {
+Result<void> CoreThread::connect(transport::Options options, const replica::Membership& others) {
   auto links = std::make_unique<PeerLinks>(
       directory_, quota_bytes_,
       PeerLinks::Core{[this](std::function<void(replica::Replica&)> work) {
@@ -67,7 +67,7 @@ Result<void> CoreThread::connect(transport::Options options) {
                             [this, arrived = std::move(arrived)] { take_arrived(arrived); });
                       },
                       [this](const std::string& text) { notice(text); }});
-  if (Result<void> started = links->start(std::move(options)); !started) return started;
+  if (Result<void> started = links->start(std::move(options), others); !started) return started;
   // The core uses them from its next step on.
   const auto shared = std::make_shared<std::unique_ptr<PeerLinks>>(std::move(links));
   post([this, shared] { links_ = std::move(*shared); });
@@ -229,9 +229,13 @@ void CoreThread::wait_for_work() {
   }
 }
 
-bool CoreThread::finished() const {
+// Once nobody waits for an answer, other members are not listened to any more: what they send under
+// load would never be all in the store.
+bool CoreThread::finished() {
   if (failure_ || steady_clock::now() >= drain_until_) return true;
-  return replica_->idle() && replica_->settled();
+  if (!replica_->idle()) return false;
+  deaf_ = true;
+  return replica_->settled();
 }
 
 void CoreThread::step() {

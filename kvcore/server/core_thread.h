@@ -41,8 +41,8 @@ class CoreThread final : public Node {
   CoreThread(Parts parts, OnFailure on_failure);
   ~CoreThread() override;
 
-  // Links to the other members, once, before anything else.
-  Result<void> connect(transport::Options options);
+  // Links to the other members, once, before anything else; `others` as PeerLinks::start().
+  Result<void> connect(transport::Options options, const replica::Membership& others);
 
   void begin_stop() override;
   void stop() override;
@@ -127,7 +127,7 @@ class CoreThread final : public Node {
   void notice(const std::string& text) const;
   void fail(const Error& error);
   void tell_failure(const Error& error);
-  bool finished() const;
+  bool finished();
   void close_streams();
 
   const Duration tick_;
@@ -154,6 +154,7 @@ class CoreThread final : public Node {
   // Of the thread that drives the replica. A request's id is its slot; slots are used again.
   std::unique_ptr<replica::Replica> replica_;
   bool stopping_ = false;
+  bool deaf_ = false;  // to other members
   std::size_t unanswered_ = 0;
   std::vector<Submission> taken_submissions_;
   std::vector<Event> taken_events_;

@@ -307,38 +307,14 @@ void read_compaction(Values& values, Config& config) {
   }
 }
 
-// NAME=URL, with a name once for each of its URLs.
-std::optional<std::vector<NodeOptions::InitialMember>> parse_members(const std::string& text,
-                                                                     std::string& wrong_one) {
-  std::vector<NodeOptions::InitialMember> members;
-  std::istringstream parts(text);
-  for (std::string part; std::getline(parts, part, ',');) {
-    const std::size_t equals = part.find('=');
-    const Result<Url> url = parse_url(part.substr(equals == std::string::npos ? 0 : equals + 1));
-    if (equals == std::string::npos || equals == 0 || !url) {
-      wrong_one = part;
-      return std::nullopt;
-    }
-    const std::string name = part.substr(0, equals);
-    auto member = std::ranges::find(members, name, &NodeOptions::InitialMember::name);
-    if (member == members.end()) member = members.insert(members.end(), {name, {}});
-    member->peer_urls.push_back(url->text());
-  }
-  return members;
-}
-
 void read_initial_cluster(Values& values, Config& config) {
   if (!values.given("initial-cluster")) return;
-  std::string wrong_one;
-  auto members = parse_members(values.text("initial-cluster"), wrong_one);
-  if (!members) {
-    values.fail_flag("initial-cluster",
-                     "\"" + wrong_one + "\" is not of the form NAME=http://host:port");
-    return;
-  }
-  const auto self =
-      std::ranges::find(*members, config.node.name, &NodeOptions::InitialMember::name);
-  if (self == members->end()) {
+  const auto named = parse_named_urls(values.text("initial-cluster"));
+  if (!named) return values.fail_flag("initial-cluster", named.error().message);
+  std::vector<NodeOptions::InitialMember> members;
+  for (const NamedUrls& each : *named) members.push_back({each.name, texts(each.urls)});
+  const auto self = std::ranges::find(members, config.node.name, &NodeOptions::InitialMember::name);
+  if (self == members.end()) {
     values.fail_flag("initial-cluster", "does not name this member, --name=" + config.node.name);
     return;
   }
@@ -347,7 +323,7 @@ void read_initial_cluster(Values& values, Config& config) {
     values.fail_flag("initial-cluster", "differs from --initial-advertise-peer-urls=" +
                                             values.text("initial-advertise-peer-urls"));
   }
-  config.node.initial_cluster = *std::move(members);
+  config.node.initial_cluster = std::move(members);
 }
 
 void read_peer_tls(Values& values, Config& config, const std::vector<Url>& listen) {

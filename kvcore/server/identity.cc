@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "conclave/base/bytes.h"
-#include "conclave/server/peer_links.h"
 
 namespace conclave::server {
 namespace {
@@ -46,21 +45,7 @@ Identity identity_of_new(const NodeOptions& options) {
 }
 
 Result<Identity> identity_from_others(const NodeOptions& options) {
-  std::vector<std::string> others;
-  for (const auto& member : options.initial_cluster) {
-    if (member.name == options.name) continue;
-    others.insert(others.end(), member.peer_urls.begin(), member.peer_urls.end());
-  }
-  if (others.empty()) {
-    return Error{Errc::invalid_argument,
-                 "a member that joins needs the others' addresses in --initial-cluster"};
-  }
-  const Result<std::string> told =
-      transport::fetch_description(others, options.peer_tls, kJoinPatience);
-  if (!told) {
-    return Error{told.error().code, "none of the other members answers: " + told.error().message};
-  }
-  const Result<ClusterDescription> description = decode_description(*told);
+  const Result<ClusterDescription> description = ask_others(options);
   if (!description) return description.error();
   const std::string own = joined(options.peer_urls);
   for (const replica::Member& member : description->membership.all()) {
@@ -72,6 +57,24 @@ Result<Identity> identity_from_others(const NodeOptions& options) {
 }
 
 }  // namespace
+
+Result<ClusterDescription> ask_others(const NodeOptions& options) {
+  std::vector<std::string> others;
+  for (const auto& member : options.initial_cluster) {
+    if (member.name == options.name) continue;
+    others.insert(others.end(), member.peer_urls.begin(), member.peer_urls.end());
+  }
+  if (others.empty()) {
+    return Error{Errc::invalid_argument,
+                 "this member needs the others' addresses in --initial-cluster"};
+  }
+  const Result<std::string> told =
+      transport::fetch_description(others, options.peer_tls, kJoinPatience);
+  if (!told) {
+    return Error{told.error().code, "none of the other members answers: " + told.error().message};
+  }
+  return decode_description(*told);
+}
 
 std::string encode(const Identity& identity) {
   std::string bytes;
@@ -102,6 +105,13 @@ std::vector<replica::Member> initial_members(const NodeOptions& options) {
     member.name = initial.name;
     member.peer_urls = initial.peer_urls;
     members.push_back(std::move(member));
+  }
+  if (members.empty()) {
+    replica::Member alone;
+    alone.id = identity_of_new(options).member_id;
+    alone.name = options.name;
+    alone.peer_urls = options.peer_urls;
+    members.push_back(std::move(alone));
   }
   return members;
 }

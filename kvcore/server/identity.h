@@ -8,6 +8,7 @@
 #include "conclave/replica/membership.h"
 #include "conclave/server/data_directory.h"
 #include "conclave/server/node.h"
+#include "conclave/server/peer_links.h"
 
 namespace conclave::server {
 
@@ -26,6 +27,10 @@ Result<Identity> decode_identity(std::string_view bytes, const std::string& wher
 
 // The members of a new cluster, with ids that all of them find alike.
 std::vector<replica::Member> initial_members(const NodeOptions& options);
+
+// What the other members of the cluster say of it. Waits for them for a while. Errors:
+// Errc::unavailable (none of them answers); Errc::invalid_argument (the options name none).
+Result<ClusterDescription> ask_others(const NodeOptions& options);
 
 // What the directory says, or, in a fresh one, what the options make of it, durably. Who joins asks
 // the others, and waits for them for a while.

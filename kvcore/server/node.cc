@@ -165,6 +165,18 @@ Result<std::unique_ptr<Node>> Node::start(NodeOptions options, OnFailure on_fail
   if (!found) return found.error();
   const Identity identity = found->identity;
 
+  // Who waits for a snapshot knows the others from nobody else.
+  replica::Membership others;
+  if (!options.listen_peer_urls.empty() && (found->repairs || identity.joined)) {
+    const auto stored = replica::StateMachine::stored_membership(*found->store);
+    if (!stored) return stored.error();
+    if (stored->empty()) {
+      Result<ClusterDescription> described = ask_others(options);
+      if (!described) return described.error();
+      others = std::move(described->membership);
+    }
+  }
+
   Random random(options.seed != 0 ? options.seed : drawn_from_system());
   // Never from the seed: by the incarnation this run tells its requests from those of an earlier
   // run that the log still holds.
@@ -190,7 +202,7 @@ Result<std::unique_ptr<Node>> Node::start(NodeOptions options, OnFailure on_fail
                           .notice = options.notice};
   auto core = std::make_unique<CoreThread>(std::move(parts), std::move(on_failure));
   if (!options.listen_peer_urls.empty()) {
-    const Result<void> connected = core->connect(link_options(options, identity));
+    const Result<void> connected = core->connect(link_options(options, identity), others);
     if (!connected) return connected.error();
   }
   return std::unique_ptr<Node>(std::move(core));

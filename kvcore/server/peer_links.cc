@@ -70,11 +70,12 @@ PeerLinks::~PeerLinks() {
   stop();
 }
 
-Result<void> PeerLinks::start(transport::Options options) {
+Result<void> PeerLinks::start(transport::Options options, const replica::Membership& others) {
   self_ = options.self;
   auto links = transport::Links::start(std::move(options), *this);
   if (!links) return links.error();
   links_ = *std::move(links);
+  set_peers(others);
   return {};
 }
 
@@ -85,13 +86,17 @@ void PeerLinks::stop() {
 void PeerLinks::follow(const replica::Membership& membership) {
   if (membership.version() == followed_) return;
   followed_ = membership.version();
-  std::vector<transport::Peer> peers;
-  for (const replica::Member& member : membership.all()) {
-    if (member.id != self_.member) peers.push_back({member.id, member.peer_urls});
-  }
   {
     const std::lock_guard guard(mutex_);
     membership_ = membership;
+  }
+  set_peers(membership);
+}
+
+void PeerLinks::set_peers(const replica::Membership& membership) {
+  std::vector<transport::Peer> peers;
+  for (const replica::Member& member : membership.all()) {
+    if (member.id != self_.member) peers.push_back({member.id, member.peer_urls});
   }
   links_->set_peers(std::move(peers));
 }

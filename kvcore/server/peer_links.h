@@ -40,8 +40,9 @@ class PeerLinks final : private transport::Events {
   PeerLinks(DataDirectory directory, std::uint64_t quota_bytes, Core core);
   ~PeerLinks();
 
-  // Errors: Errc::io, naming the URL.
-  Result<void> start(transport::Options options);
+  // `others`: whom to have links to for as long as the replica knows no members, because it waits
+  // for their snapshot. Errors: Errc::io, naming the URL.
+  Result<void> start(transport::Options options, const replica::Membership& others);
   void stop();
   const std::vector<std::string>& urls() const { return links_->urls(); }
 
@@ -55,6 +56,8 @@ class PeerLinks final : private transport::Events {
 
  private:
   class Arrival;
+
+  void set_peers(const replica::Membership& membership);
 
   void received(const transport::Identity& from, std::string packet) override;
   void unreachable(transport::MemberId peer) override;

@@ -64,7 +64,7 @@ class EtcdCluster {
         std::make_unique<Process>(std::move(arguments), directory_.path() / (member.name + ".log"));
   }
   void kill(std::size_t index) { members_.at(index).process.reset(); }
-  void pause(std::size_t index) { members_.at(index).process->kill(SIGSTOP); }
+  void pause(std::size_t index) { members_.at(index).process->pause(); }
   void resume(std::size_t index) { members_.at(index).process->kill(SIGCONT); }
 
   std::string log(std::size_t index) const { return members_.at(index).process->output(); }

@@ -100,6 +100,13 @@ class Process {
 
   pid_t pid() const { return pid_; }
   void kill(int signal) const { ::kill(pid_, signal); }
+  // SIGSTOP, and blocks until it stands still: its threads go on for a moment after the signal.
+  void pause() const {
+    kill(SIGSTOP);
+    siginfo_t ignored{};
+    while (waitid(P_PID, static_cast<id_t>(pid_), &ignored, WSTOPPED) < 0 && errno == EINTR) {
+    }
+  }
   // Blocks for its end; the status is waitpid's.
   int wait() {
     if (!status_) {

@@ -47,6 +47,19 @@ TEST(Url, ListsAreSeparatedByCommas) {
   EXPECT_FALSE(parse_urls(""));
 }
 
+TEST(Url, NamesMayHaveSeveral) {
+  const auto named = parse_named_urls("a=http://h:1,b=http://i:2,a=http://j:3");
+  ASSERT_TRUE(named);
+  ASSERT_EQ(named->size(), 2U);
+  EXPECT_EQ((*named)[0].name, "a");
+  EXPECT_EQ((*named)[0].urls.size(), 2U);
+  EXPECT_EQ((*named)[1].urls[0].text(), "http://i:2");
+  EXPECT_TRUE(parse_named_urls("")->empty());
+  for (const char* wrong : {"a", "=http://h:1", "a=h", "a=http://h:1,,b=http://i:2"}) {
+    EXPECT_FALSE(parse_named_urls(wrong)) << wrong;
+  }
+}
+
 TEST(Url, KnowsWhatNeedsNoResolver) {
   for (const char* host : {"localhost", "127.0.0.1", "0.0.0.0", "::", "fe80::1"}) {
     EXPECT_TRUE(is_bindable_host(host)) << host;

@@ -238,8 +238,8 @@ INSTANTIATE_TEST_SUITE_P(
               "--auto-compaction-mode=revision: needs --auto-compaction-retention, the count of "
               "revisions to keep"},
         Wrong{{"--initial-cluster=a=http://h:1,b=http://i:1"},
-              "--initial-cluster=a=http://h:1,b=http://i:1: names 2 members; a cluster has one "
-              "member"},
+              "--initial-cluster=a=http://h:1,b=http://i:1: does not name this member, "
+              "--name=default"},
         Wrong{{"--initial-cluster=a=http://localhost:2380"},
               "--initial-cluster=a=http://localhost:2380: does not name this member, "
               "--name=default"},
@@ -249,9 +249,36 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{{"--initial-cluster=default"},
               "--initial-cluster=default: \"default\" is not of the form NAME=http://host:port"},
         Wrong{{"--initial-cluster-state=existing"},
-              "--initial-cluster-state=existing: a cluster has one member; there is none to "
-              "join"},
-        Wrong{{"--initial-cluster-state=old"}, "--initial-cluster-state=old: not one of: new"}));
+              "--initial-cluster-state=existing: needs --initial-cluster with the members of the "
+              "cluster and this one"},
+        Wrong{{"--initial-cluster-state=old"},
+              "--initial-cluster-state=old: not one of: existing, new"},
+        Wrong{{"--listen-peer-urls=https://127.0.0.1:1"},
+              "--listen-peer-urls=https://127.0.0.1:1: https needs --peer-cert-file and "
+              "--peer-key-file"},
+        Wrong{{"--listen-peer-urls=http://a.host:1"},
+              "--listen-peer-urls=http://a.host:1: \"a.host\" is no IP address to listen on"},
+        Wrong{{"--peer-client-cert-auth"},
+              "--peer-client-cert-auth=true: needs --peer-trusted-ca-file"}));
+
+TEST(Flags, AClusterOfThreeIsRead) {
+  const Config three = config({"--name=b", "--initial-advertise-peer-urls=http://10.0.0.2:2380",
+                               "--listen-peer-urls=http://10.0.0.2:2380", "--pre-vote=false",
+                               "--initial-cluster=a=http://10.0.0.1:2380,b=http://10.0.0.2:2380,"
+                               "c=http://10.0.0.3:2380,c=http://10.0.0.4:2380"});
+  ASSERT_EQ(three.node.initial_cluster.size(), 3U);
+  EXPECT_EQ(three.node.initial_cluster[2].name, "c");
+  EXPECT_EQ(three.node.initial_cluster[2].peer_urls.size(), 2U);
+  EXPECT_EQ(three.node.listen_peer_urls, std::vector<std::string>{"http://10.0.0.2:2380"});
+  EXPECT_FALSE(three.node.joins);
+  EXPECT_FALSE(three.node.pre_vote);
+  EXPECT_TRUE(three.node.strict_reconfig_check);
+}
+
+TEST(Flags, AMemberAloneListensForNoOthers) {
+  EXPECT_TRUE(config({}).node.listen_peer_urls.empty());
+  EXPECT_FALSE(config({"--listen-peer-urls=http://127.0.0.1:2380"}).node.listen_peer_urls.empty());
+}
 
 TEST(Flags, AWrongVariableIsNamed) {
   EXPECT_EQ(refusal({}, {{"CONCLAVE_ELECTION_TIMEOUT", "soon"}}),

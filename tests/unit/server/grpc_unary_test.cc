@@ -138,22 +138,10 @@ TEST_F(UnaryTest, EveryRefusalArrivesWithItsCodeAndText) {
 }
 
 TEST_F(UnaryTest, WhatIsNotCarriedOutIsUnimplemented) {
-  pb::MoveLeaderResponse moved;
-  EXPECT_EQ(
-      pb::Maintenance::NewStub(channel_)->MoveLeader(context().get(), {}, &moved).error_code(),
-      grpc::StatusCode::UNIMPLEMENTED);
-  pb::MemberAddResponse added;
-  EXPECT_EQ(pb::Cluster::NewStub(channel_)->MemberAdd(context().get(), {}, &added).error_code(),
-            grpc::StatusCode::UNIMPLEMENTED);
   pb::AuthenticateResponse authenticated;
   EXPECT_EQ(
       pb::Auth::NewStub(channel_)->Authenticate(context().get(), {}, &authenticated).error_code(),
       grpc::StatusCode::UNIMPLEMENTED);
-  pb::SnapshotResponse chunk;
-  const auto stream_context = context();
-  const auto snapshot = pb::Maintenance::NewStub(channel_)->Snapshot(stream_context.get(), {});
-  EXPECT_FALSE(snapshot->Read(&chunk));
-  EXPECT_EQ(snapshot->Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
 }
 
 TEST_F(UnaryTest, BytesThatAreNoMessageAreAnInternalErrorAndReachNobody) {

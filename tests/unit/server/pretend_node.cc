@@ -22,6 +22,7 @@ class PretendNode final : public Node {
   }
   ~PretendNode() override { PretendNode::stop(); }
 
+  void begin_stop() override {}
   void stop() override {
     if (failing_.joinable()) failing_.join();
   }
@@ -33,6 +34,29 @@ class PretendNode final : public Node {
   }
   void detach() override {}
 
+  void member_add(const etcdserverpb::MemberAddRequest& request,
+                  etcdserverpb::MemberAddResponse* response, Done done) override {
+    handler_.member_add(request, response, std::move(done));
+  }
+  void member_remove(const etcdserverpb::MemberRemoveRequest& request,
+                     etcdserverpb::MemberRemoveResponse* response, Done done) override {
+    handler_.member_remove(request, response, std::move(done));
+  }
+  void member_update(const etcdserverpb::MemberUpdateRequest& request,
+                     etcdserverpb::MemberUpdateResponse* response, Done done) override {
+    handler_.member_update(request, response, std::move(done));
+  }
+  void member_promote(const etcdserverpb::MemberPromoteRequest& request,
+                      etcdserverpb::MemberPromoteResponse* response, Done done) override {
+    handler_.member_promote(request, response, std::move(done));
+  }
+  void move_leader(const etcdserverpb::MoveLeaderRequest& request,
+                   etcdserverpb::MoveLeaderResponse* response, Done done) override {
+    handler_.move_leader(request, response, std::move(done));
+  }
+  void snapshot(std::function<void(std::shared_ptr<SnapshotPieces>)> opened) override {
+    handler_.snapshot(std::move(opened));
+  }
   void range(const etcdserverpb::RangeRequest& request, etcdserverpb::RangeResponse* response,
              Done done) override {
     handler_.range(request, response, std::move(done));

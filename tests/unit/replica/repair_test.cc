@@ -1,0 +1,61 @@
+#include <memory>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+#include "conclave/replica/replica.h"
+
+#include "tests/support/memory_storage.h"
+
+namespace conclave::replica {
+namespace {
+
+constexpr Instant kStart{std::chrono::hours(1)};
+
+Member member(std::uint64_t id) {
+  return {id, "n" + std::to_string(id), {"http://n" + std::to_string(id)}, {}, false, 100 + id};
+}
+
+std::unique_ptr<Replica> start(const test::MemoryStorage& storage, bool repairs) {
+  Options options;
+  options.self = member(1);
+  options.initial_members = {member(1), member(2), member(3)};
+  options.incarnation = 9;
+  options.repairs = repairs;
+  Replica::Recovered recovered;
+  if (!repairs) recovered.previous = {1, 1};
+  auto replica =
+      Replica::create(std::move(options), storage, std::move(recovered), Random(1), kStart);
+  return std::move(*replica);
+}
+
+// As the leader sends it that knows an acknowledgement of this member up to `commit`.
+raft::Message heartbeat(raft::Index commit) {
+  return {.kind = raft::MessageKind::heartbeat, .from = 2, .to = 1, .term = 3, .commit = commit};
+}
+
+TEST(RepairTest, MemberThatRepairsItselfTellsWhoCountsOnItsLog) {
+  test::MemoryStorage storage;
+  const auto replica = start(storage, true);
+  replica->receive(2, 102, heartbeat(50), kStart);
+  ASSERT_TRUE(replica->process(kStart));
+  EXPECT_EQ(replica->raft().log().committed(), 0U);
+  int told = 0;
+  for (const auto& message : replica->take_output().to_peers) {
+    told += message.to == 2 && std::holds_alternative<LogLost>(message.content) ? 1 : 0;
+  }
+  EXPECT_EQ(told, 1);
+}
+
+TEST(RepairTest, MemberThatLostItsLogUnnoticedStops) {
+  test::MemoryStorage storage;
+  const auto replica = start(storage, false);
+  ASSERT_TRUE(replica->process(kStart));
+  replica->receive(2, 102, heartbeat(50), kStart);
+  const Result<void> processed = replica->process(kStart);
+  ASSERT_FALSE(processed);
+  EXPECT_EQ(processed.error().code, Errc::corrupt);
+}
+
+}  // namespace
+}  // namespace conclave::replica
