@@ -36,18 +36,16 @@ int write_many(const std::vector<std::string>& endpoints, int count) {
   return accepted;
 }
 
-// The middle of what the newest segment of a log holds has one bit that it had not.
+// One bit in the middle of what is written in a log's first segment is another. A log of few
+// entries has the others prepared only.
 void flip_a_bit(const std::filesystem::path& log) {
-  std::filesystem::path newest;
-  for (const auto& file : std::filesystem::directory_iterator(log)) {
-    if (file.path().extension() == ".log") newest = std::max(newest, file.path());
-  }
-  std::fstream file(newest, std::ios::in | std::ios::out | std::ios::binary);
+  std::fstream file(log / "0000000000000001.log", std::ios::in | std::ios::out | std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  const std::size_t middle = bytes.find_last_not_of('\0') / 2;
+  const std::size_t end = bytes.find_last_not_of('\0');
+  CONCLAVE_CHECK(end != std::string::npos, "the log is empty");
   file.clear();
-  file.seekp(static_cast<std::streamoff>(middle));
-  file.put(static_cast<char>(bytes.at(middle) ^ 4));
+  file.seekp(static_cast<std::streamoff>(end / 2));
+  file.put(static_cast<char>(bytes[end / 2] ^ 4));
   CONCLAVE_CHECK(file.good(), "the log cannot be damaged");
 }
 

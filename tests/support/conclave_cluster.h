@@ -88,16 +88,18 @@ class ConclaveCluster {
             std::to_string(timers_.election_ms),
         },
         directory_.path() / (member.name + ".log"));
-    member.paused = false;
+    member.paused = member.killed = false;
   }
   void kill(std::size_t index) {
     members_.at(index).process->kill(SIGKILL);
     members_.at(index).process->wait();
+    members_.at(index).killed = true;
   }
   // Its exit status.
   int terminate(std::size_t index) {
     members_.at(index).process->kill(SIGTERM);
     const int status = members_.at(index).process->wait();
+    members_.at(index).killed = true;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
   void pause(std::size_t index) {
@@ -151,13 +153,13 @@ class ConclaveCluster {
     }
     return found;
   }
-  // Every member that runs answers a read that needs a leader.
+  // Every member but those that were killed answers a read that needs a leader. One that ended by
+  // itself never does.
   bool wait_until_ready(std::chrono::milliseconds limit = std::chrono::seconds(30)) {
-    const auto answers = [this](std::size_t index) {
-      return !runs(index) || read(index, false, std::chrono::seconds(1)).has_value();
-    };
     for (std::size_t i = 0; i < members_.size(); ++i) {
-      if (!wait_until([&] { return answers(i); }, limit)) return false;
+      if (members_[i].killed) continue;
+      const auto answers = [&] { return read(i, false, std::chrono::seconds(1)).has_value(); };
+      if (!wait_until(answers, limit)) return false;
     }
     return true;
   }
@@ -234,6 +236,7 @@ class ConclaveCluster {
     bool joins = false;
     std::uint64_t id = 0;  // of one that was entered later
     bool paused = false;
+    bool killed = false;
     std::unique_ptr<Process> process;
   };
 
