@@ -1,5 +1,5 @@
 # The front door. Each target does its own set-up on a Debian 12 machine; see scripts/setup.sh.
-.PHONY: help build demo test bench check-long asan tsan tidy format clean
+.PHONY: help build demo test sim bench check-long asan tsan tidy format clean
 .DEFAULT_GOAL := help
 
 BUILD ?= build
@@ -10,6 +10,7 @@ help:
 	@echo "make demo        build, then watch masters fail over (under a minute once built)"
 	@echo "make test        build, then all tests"
 	@echo "make build       $(BUILD)/bin/conclaved and $(BUILD)/bin/conclave"
+	@echo "make sim         seeds of a whole simulated cluster (200; make sim SEEDS=n for more)"
 	@echo "make bench       build, then measure against etcd (a quarter of an hour on a quiet machine)"
 	@echo "make check-long  the tests that take longer: many seeds, sanitizers"
 	@echo "make asan | tsan the tests under a sanitizer;  make tidy | format   style"
@@ -34,6 +35,12 @@ test: $(BUILD)/build.ninja
 	@cmake $(BUILD) > $(BUILD)/configure.log
 	@ninja -C $(BUILD) -j $(JOBS)
 	@cd $(BUILD) && $(CTEST) -LE long -j $(JOBS)
+
+SEEDS ?= 200
+sim: $(BUILD)/build.ninja
+	@cmake $(BUILD) > $(BUILD)/configure.log
+	@ninja -C $(BUILD) -j $(JOBS) bin/sim
+	@$(BUILD)/bin/sim --seeds $(SEEDS)
 
 # One workload: make bench BENCH='--only W2 --pairs 1'
 bench: $(BUILD)/build.ninja

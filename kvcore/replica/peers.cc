@@ -132,7 +132,8 @@ void Replica::handle_forward(raft::NodeId from, Forward forward, Instant now) {
   };
   // A copy of one that was appended must not be refused: whoever is told so sends it again, under
   // another number. So only of the last term that this member led in does it know enough to refuse;
-  // what is refused counts as seen, too. Without an answer, the next leader's first entry settles it.
+  // what is refused counts as seen, too. Without an answer, the next leader's first entry settles
+  // it.
   if (forward.term != led_term_ ||
       !forwarded_once_.first(from, forward.incarnation, forward.sequence)) {
     return;
@@ -255,15 +256,16 @@ void Replica::notice_leader(Instant now) {
   forwarded_once_.clear();
   led_term_ = raft_.term();
   // Stamps grow along the log, so the last one is the highest.
+  std::int64_t last_stamp_ms = state_.cluster_time_ms();
   const raft::Log& log = raft_.log();
   for (raft::Index index = log.last_index(); index > state_.applied_index(); --index) {
     Proposal proposal;
     if (log.at(index).kind != raft::EntryKind::normal || log.at(index).payload.empty()) continue;
     if (!parse_proposal(log.at(index).payload, proposal)) continue;
-    clock_.observe(proposal.cluster_time_ms());
+    last_stamp_ms = std::max(last_stamp_ms, proposal.cluster_time_ms());
     break;
   }
-  clock_.start_leading(now);
+  clock_.start_leading(last_stamp_ms, now);
 }
 
 // What the others cannot know of this member; again until it is in the membership.

@@ -24,7 +24,8 @@ bool Replica::notice_lost_log(raft::Message& message, Instant now) {
   const raft::Index presumed = is_heartbeat ? message.commit : message.log_index;
   const bool is_here = raft_.log().last_index() >= presumed;
   if (!raft_.voteless()) {
-    // An append may begin too far ahead; a heartbeat's commit is never beyond what was acknowledged.
+    // An append may begin too far ahead; a heartbeat's commit is never beyond what was
+    // acknowledged.
     log_lost_ = log_lost_ || (is_heartbeat && !is_here);
     return !log_lost_;
   }

@@ -65,7 +65,16 @@ class CoreThreadTest : public testing::Test {
     disk_.on_operation([this](const test::SimulatedDisk::Operation&) {
       if (failing_) disk_.fail_call(0, test::SimulatedDisk::Fault::io_error);
     });
-    CoreThread::Parts parts;
+    CoreThread::Parts parts{.replica = nullptr,
+                            .store = nullptr,
+                            .disk = nullptr,
+                            .log = nullptr,
+                            .tick = {},
+                            .queue_length_max = 1000,
+                            .directory = DataDirectory(directory_.path()),
+                            .quota_bytes = 0,
+                            .repairs = false,
+                            .notice = {}};
     auto store = lmdb::Store::open(directory_.path() + "/store", {});
     ASSERT_TRUE(store) << store.error().message;
     parts.store = *std::move(store);
@@ -78,11 +87,11 @@ class CoreThreadTest : public testing::Test {
     options.incarnation = 1;
     options.batch_age = batch_age;
     parts.tick = options.tick;
-    auto replica = replica::Replica::create(
-        std::move(options), *parts.store, {recovered->hard_state, {}}, Random(1), BootClock::now());
+    auto replica =
+        replica::Replica::create(std::move(options), *parts.store, {recovered->hard_state, {}, {}},
+                                 Random(1), BootClock::now());
     ASSERT_TRUE(replica) << replica.error().message;
     parts.replica = *std::move(replica);
-    parts.queue_length_max = 1000;
     core_ = std::make_unique<CoreThread>(std::move(parts), [this](const Error&) { ++failures_; });
     while (!core_->is_ready()) std::this_thread::yield();
   }

@@ -1,0 +1,15 @@
+# The same seeds, run twice and on different numbers of threads, must leave the same trace.
+foreach(threads 1 2)
+  set(trace ${WORK}/same_twice_${threads}.trace)
+  execute_process(COMMAND ${SIM} --seeds 4 --threads ${threads} --trace ${trace}
+                  OUTPUT_VARIABLE printed RESULT_VARIABLE result)
+  string(REGEX MATCH "digest=[0-9a-f]+ seeds=4 failed=0" line_${threads} "${printed}")
+  file(SHA256 ${trace} hash_${threads})
+  file(REMOVE ${trace})
+  if(NOT result EQUAL 0 OR line_${threads} STREQUAL "")
+    message(FATAL_ERROR "the run failed:\n${printed}")
+  endif()
+endforeach()
+if(NOT line_1 STREQUAL line_2 OR NOT hash_1 STREQUAL hash_2)
+  message(FATAL_ERROR "not the same twice: ${line_1}, ${line_2}")
+endif()
