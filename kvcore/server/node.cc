@@ -10,6 +10,9 @@
 namespace conclave::server {
 namespace {
 
+// What the first entry of a new cluster's log comes after.
+constexpr raft::LogPosition kBeginning{1, 1};
+
 std::uint64_t drawn_from_system() {
   std::random_device device;
   return (static_cast<std::uint64_t>(device()) << 32) | device();
@@ -93,7 +96,11 @@ Result<void> open_both(const NodeOptions& options, const DataDirectory& director
   found.store = *std::move(store);
   const Result<raft::Index> applied = replica::StateMachine::stored_index(*found.store);
   if (!applied) return applied.error();
-  const auto must_reach = *installed ? std::nullopt : std::optional(*applied);
+  // A new cluster's members all begin alike, as if from a snapshot before the first entry; who
+  // joins later is sent one. The log has that beginning before the store's first commit.
+  const bool is_founder_without_store = *applied == 0 && !found.identity.joined && !*installed;
+  const bool known = !*installed && !is_founder_without_store;
+  const auto must_reach = known ? std::optional(*applied) : std::nullopt;
   if (Result<void> opened = open_log(directory, must_reach, found); !opened) return opened;
   wal::Recovered& recovered = found.recovered;
   if (*installed) {
@@ -102,11 +109,14 @@ Result<void> open_both(const NodeOptions& options, const DataDirectory& director
     }
     return directory.end_installation();
   }
-  // A new cluster's members all begin alike, as if from a snapshot before the first entry; who
-  // joins later is sent one.
+  if (is_founder_without_store && recovered.previous_index > kBeginning.index) {
+    return Error{Errc::corrupt, "the store in " + directory.path() + " is empty, but the log " +
+                                    "begins after index " +
+                                    std::to_string(recovered.previous_index)};
+  }
   const bool untouched = *applied == 0 && recovered.previous_index == 0 &&
                          recovered.entries.empty() && recovered.hard_state == raft::HardState{};
-  if (untouched && !found.identity.joined && !found.repairs) return restart_log(found, {1, 1});
+  if (untouched && !found.identity.joined && !found.repairs) return restart_log(found, kBeginning);
   return {};
 }
 

@@ -1,0 +1,179 @@
+// Members that are behind, come, go, and come back damaged, empty or from elsewhere.
+
+#include <atomic>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "tests/faults/cluster_rounds.h"
+
+namespace conclave::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr ConclaveCluster::Timers kTimers{50, 500};
+
+// Writes of few bytes by many callers at once; how many were accepted.
+int write_many(const std::vector<std::string>& endpoints, int count) {
+  Client client = *Client::connect({.endpoints = endpoints});
+  std::atomic<int> accepted = 0;
+  std::atomic<int> next = 0;
+  std::vector<std::jthread> callers;
+  for (int i = 0; i < 64; ++i) {
+    callers.emplace_back([&] {
+      for (int n = next++; n < count; n = next++) {
+        if (client.put("many/" + std::to_string(n % 1000), std::to_string(n))) ++accepted;
+      }
+    });
+  }
+  callers.clear();
+  return accepted;
+}
+
+// One bit in the middle of what is written in a log's first segment is another. A log of few
+// entries has the others prepared only.
+void flip_a_bit(const std::filesystem::path& log) {
+  std::fstream file(log / "0000000000000001.log", std::ios::in | std::ios::out | std::ios::binary);
+  const std::string bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const std::size_t end = bytes.find_last_not_of('\0');
+  CONCLAVE_CHECK(end != std::string::npos, "the log is empty");
+  file.clear();
+  file.seekp(static_cast<std::streamoff>(end / 2));
+  file.put(static_cast<char>(bytes[end / 2] ^ 4));
+  CONCLAVE_CHECK(file.good(), "the log cannot be damaged");
+}
+
+TEST(ClusterMembers, AFollowerFarBehindGetsASnapshot) {
+  ConclaveCluster cluster(3, kTimers);
+  ASSERT_TRUE(cluster.wait_until_ready());
+  ASSERT_TRUE(cluster.client().put("before", "x"));
+  const std::size_t leader = cluster.wait_for_leader();
+  const std::size_t behind = (leader + 1) % 3;
+  cluster.kill(behind);
+  const int count = rounds(24'000, 200'000);
+  const std::int64_t begin = steady_now_ns();
+  ASSERT_EQ(write_many({cluster.endpoint(leader)}, count), count);
+  std::printf("%d writes in %.1f s\n", count, static_cast<double>(steady_now_ns() - begin) / 1e9);
+  const auto got = cluster.client().get("before");
+  ASSERT_TRUE(got) << got.error().message;
+  const auto compacted = cluster.client().compact(got->revision - 100, /*physical=*/true);
+  ASSERT_TRUE(compacted) << compacted.error().message;
+  Load load({.endpoints = cluster.endpoints()});
+  cluster.start(behind);
+  EXPECT_TRUE(wait_until([&] { return cluster.says(behind, "snapshot of another member"); }))
+      << cluster.log(behind);
+  EXPECT_TRUE(cluster.wait_until_ready()) << cluster.log(behind);
+  load.stop();
+  EXPECT_TRUE(cluster.wait_until_equal());
+  cluster.kill(behind);
+  cluster.start(behind);
+  EXPECT_TRUE(cluster.wait_until_ready()) << cluster.log(behind);
+  EXPECT_TRUE(cluster.wait_until_equal());
+}
+
+TEST(ClusterMembers, ALearnerTakesTheLeadersPlace) {
+  ConclaveCluster cluster(3, kTimers);
+  ASSERT_TRUE(cluster.wait_until_ready());
+  Load load({.endpoints = cluster.endpoints()});
+  ASSERT_TRUE(load.accepted_after(steady_now_ns(), 10s));
+  const Result<std::size_t> added = cluster.add(/*learner=*/true);
+  ASSERT_TRUE(added) << added.error().message;
+  std::string why;
+  ASSERT_TRUE(wait_until([&] {
+    const Result<void> promoted = cluster.promote(*added);
+    if (!promoted) why = promoted.error().message;
+    return promoted.has_value();
+  })) << why
+      << cluster.log(*added);
+  ASSERT_TRUE(cluster.wait_until_ready()) << cluster.log(*added);
+
+  const std::size_t leader = cluster.wait_for_leader();
+  const auto told = cluster.status(leader);
+  ASSERT_TRUE(told) << told.error().message;
+  const Result<void> removed = cluster.remove(told->header().member_id());
+  EXPECT_TRUE(removed) << removed.error().message;
+  ASSERT_TRUE(load.accepted_after(steady_now_ns(), 20s)) << load.summary();
+  EXPECT_TRUE(wait_until([&] { return cluster.says(leader, "removed"); })) << cluster.log(leader);
+  cluster.kill(leader);
+  ASSERT_TRUE(load.accepted_after(steady_now_ns(), 20s)) << load.summary();
+  load.stop();
+  std::printf("%s\n", load.summary().c_str());
+  Client others = *Client::connect({.endpoints = {cluster.endpoint(*added)}});
+  EXPECT_EQ(load.findings(others), "");
+  EXPECT_TRUE(cluster.wait_until_equal());
+}
+
+TEST(ClusterMembers, OneWithoutItsDataDoesNotCount) {
+  ConclaveCluster cluster(3, kTimers);
+  ASSERT_TRUE(cluster.wait_until_ready());
+  ASSERT_TRUE(cluster.client().put("a", "1"));
+  const std::size_t leader = cluster.wait_for_leader();
+  const std::size_t wiped = (leader + 1) % 3;
+  const std::size_t other = (leader + 2) % 3;
+  const auto told = cluster.status(wiped);
+  ASSERT_TRUE(told) << told.error().message;
+  cluster.kill(wiped);
+  cluster.wipe(wiped);
+  cluster.start(wiped);
+  EXPECT_TRUE(wait_until([&] { return cluster.says(wiped, "without its data"); }))
+      << cluster.log(wiped);
+  EXPECT_TRUE(cluster.client().put("a", "2"));
+  EXPECT_FALSE(cluster.read(wiped, /*serializable=*/false, 1s));
+  cluster.kill(other);
+  Client survivor = *Client::connect({.endpoints = {cluster.endpoint(leader)}});
+  EXPECT_FALSE(survivor.put("a", "3", {.timeout = 3s}));
+  cluster.start(other);
+  ASSERT_TRUE(wait_until([&] { return survivor.put("a", "4").has_value(); }));
+
+  cluster.kill(wiped);
+  const Result<void> removed = cluster.remove(told->header().member_id());
+  ASSERT_TRUE(removed) << removed.error().message;
+  cluster.wipe(wiped);
+  const Result<void> entered = cluster.enter(wiped, /*learner=*/false);
+  ASSERT_TRUE(entered) << entered.error().message;
+  cluster.start(wiped);
+  EXPECT_TRUE(cluster.wait_until_ready()) << cluster.log(wiped);
+  EXPECT_TRUE(cluster.wait_until_equal());
+  cluster.kill(other);
+  EXPECT_TRUE(wait_until([&] { return survivor.put("a", "5").has_value(); }));
+}
+
+TEST(ClusterMembers, ADamagedLogIsRepairedFromTheOthers) {
+  ConclaveCluster cluster(3, kTimers);
+  ASSERT_TRUE(cluster.wait_until_ready());
+  ASSERT_EQ(write_many(cluster.endpoints(), 500), 500);
+  const std::size_t damaged = cluster.wait_for_follower();
+  cluster.kill(damaged);
+  flip_a_bit(cluster.data_dir(damaged) / "log");
+  Load load({.endpoints = cluster.endpoints()});
+  cluster.start(damaged);
+  EXPECT_TRUE(wait_until([&] { return cluster.says(damaged, "damaged"); })) << cluster.log(damaged);
+  EXPECT_TRUE(wait_until([&] { return cluster.says(damaged, "has everything again, and counts"); }))
+      << cluster.log(damaged);
+  EXPECT_TRUE(cluster.wait_until_ready()) << cluster.log(damaged);
+  load.stop();
+  EXPECT_EQ(load.findings(cluster.client()), "");
+  EXPECT_TRUE(cluster.wait_until_equal());
+}
+
+TEST(ClusterMembers, OneOfAnotherClusterIsRefused) {
+  ConclaveCluster cluster(3, kTimers);
+  ASSERT_TRUE(cluster.wait_until_ready());
+  const std::size_t stranger = cluster.wait_for_follower();
+  cluster.kill(stranger);
+  cluster.wipe(stranger);
+  cluster.start(stranger, "another-cluster");
+  EXPECT_TRUE(wait_until([&] { return cluster.says(stranger, "this member is of the cluster"); }))
+      << cluster.log(stranger);
+  EXPECT_TRUE(cluster.client().put("a", "1"));
+  EXPECT_FALSE(cluster.read(stranger, /*serializable=*/false, 1s));
+}
+
+}  // namespace
+}  // namespace conclave::test
