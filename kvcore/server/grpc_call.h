@@ -102,7 +102,8 @@ class UnaryCall final : public Completion, public OpenCall {
   // `done` holds a bare pointer, so that std::function needs no memory of its own; its running
   // exactly once is the handler's promise.
   void begin() {
-    if (!method_.calls.enter(*this)) return finish(status_of(api::Refusal::stopped));
+    // In words that tell a client that nothing was done with it.
+    if (!method_.calls.enter(*this)) return finish(status_of(api::Refusal::no_leader));
     if (!request_.readable) return finish(unreadable_request());
     references_.fetch_add(1, std::memory_order_relaxed);
     const auto done = [this](std::optional<api::Refusal> refusal) {

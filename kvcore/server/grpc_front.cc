@@ -141,10 +141,11 @@ void GrpcFront::shutdown(std::chrono::milliseconds patience) {
     parts_->calls.end_all();
     parts_->calls.wait_until_none(patience);
     parts_->calls.cancel_all();
-    parts_->loop->take_no_more_calls();
-    // Every reply is on its way; connections get this long to close in an orderly manner.
+    // Every reply is on its way; connections get this long to close in an orderly manner. Calls
+    // that were sent before their clients know are still taken, and refused in words.
     constexpr std::chrono::milliseconds kCloseGrace{50};
     parts_->server->Shutdown(std::chrono::system_clock::now() + kCloseGrace);
+    parts_->loop->take_no_more_calls();
     parts_->server->Wait();
     parts_->loop->shutdown();
   });

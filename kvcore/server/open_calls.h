@@ -47,7 +47,7 @@ class OpenCalls {
  public:
   using StreamId = std::uint64_t;
 
-  // False if the call must be refused with Refusal::stopped.
+  // False if the call must be refused: nothing was done with it.
   bool enter(OpenCall& call) {
     const std::lock_guard lock(mutex_);
     ++open_;
@@ -84,7 +84,7 @@ class OpenCalls {
     left();
   }
 
-  // From now on refuses new calls and ends every stream with Refusal::stopped.
+  // From now on new calls are refused, and every stream ends with Refusal::stopped.
   void end_all() {
     std::vector<std::shared_ptr<EndableStream>> streams;
     {

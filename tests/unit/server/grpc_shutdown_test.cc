@@ -42,7 +42,7 @@ TEST_F(ShutdownTest, CallsInHandAreAnswered) {
     refused = pb::KV::NewStub(channel_)->Range(&hurried, {}, &response);
   } while (refused.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED);
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_EQ(refused.error_message(), "etcdserver: server stopped");
+  EXPECT_EQ(refused.error_message(), "etcdserver: no leader");
   EXPECT_EQ(ended.wait_for(milliseconds(0)), std::future_status::timeout);
   while (handler_.held() > 0) handler_.answer(0);
   EXPECT_TRUE(call.get().ok());
