@@ -172,7 +172,7 @@ TEST(ClusterMembers, OneOfAnotherClusterIsRefused) {
   EXPECT_TRUE(wait_until([&] { return cluster.says(stranger, "this member is of the cluster"); }))
       << cluster.log(stranger);
   // Not through the stranger, which would keep the call until there is a leader.
-  const auto client = Client::connect({.endpoints = {cluster.endpoint((stranger + 1) % 3)}});
+  auto client = Client::connect({.endpoints = {cluster.endpoint((stranger + 1) % 3)}});
   ASSERT_TRUE(client);
   EXPECT_TRUE(client->put("a", "1"));
   EXPECT_FALSE(cluster.read(stranger, /*serializable=*/false, 1s));
