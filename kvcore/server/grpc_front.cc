@@ -141,8 +141,14 @@ void GrpcFront::shutdown(std::chrono::milliseconds patience) {
     parts_->calls.end_all();
     parts_->calls.wait_until_none(patience);
     parts_->calls.cancel_all();
-    // Every reply is on its way; connections get this long to close in an orderly manner. Calls
-    // that were sent before their clients know are still taken, and refused in words.
+    // What reaches gRPC from here on is cancelled in no words at all, so first let refusals have
+    // their effect.
+    if (patience > std::chrono::milliseconds(0)) {
+      constexpr std::chrono::milliseconds kGap{30};
+      constexpr std::chrono::milliseconds kGapsPatience{500};
+      parts_->calls.wait_until_quiet(kGap, kGapsPatience);
+    }
+    // Every reply is on its way; connections get this long to close in an orderly manner.
     constexpr std::chrono::milliseconds kCloseGrace{50};
     parts_->server->Shutdown(std::chrono::system_clock::now() + kCloseGrace);
     parts_->loop->take_no_more_calls();

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -51,6 +52,7 @@ class OpenCalls {
   bool enter(OpenCall& call) {
     const std::lock_guard lock(mutex_);
     ++open_;
+    if (ending_) ++refused_;
     call.next_ = first_;
     if (first_ != nullptr) first_->previous_ = &call;
     first_ = &call;
@@ -103,6 +105,19 @@ class OpenCalls {
     none_open_.wait_for(lock, patience, [this] { return open_ == 0; });
   }
 
+  // Blocks until no call has come for `gap`, or for `patience`: clients take a moment to go
+  // elsewhere once they are refused. After end_all().
+  void wait_until_quiet(std::chrono::milliseconds gap, std::chrono::milliseconds patience) {
+    const auto until = std::chrono::steady_clock::now() + patience;
+    std::unique_lock lock(mutex_);
+    for (std::int64_t seen = -1; seen != refused_ && std::chrono::steady_clock::now() < until;) {
+      seen = refused_;
+      lock.unlock();
+      std::this_thread::sleep_for(gap);
+      lock.lock();
+    }
+  }
+
   // Answers every call that still waits. Each leaves later, when its answer was sent.
   void cancel_all() {
     const std::lock_guard lock(mutex_);
@@ -117,6 +132,7 @@ class OpenCalls {
   std::mutex mutex_;
   std::condition_variable none_open_;
   std::int64_t open_ = 0;
+  std::int64_t refused_ = 0;
   bool ending_ = false;
   OpenCall* first_ = nullptr;
   std::unordered_map<StreamId, std::weak_ptr<EndableStream>> streams_;
