@@ -59,7 +59,7 @@ Result<void> CoreThread::connect(transport::Options options, const replica::Memb
       directory_, quota_bytes_,
       PeerLinks::Core{[this](std::function<void(replica::Replica&)> work) {
                         return post([this, work = std::move(work)] {
-                          if (!failure_) work(*replica_);
+                          if (!failure_ && !deaf_) work(*replica_);
                         });
                       },
                       [this](std::shared_ptr<ArrivedSnapshot> arrived) {
