@@ -27,9 +27,8 @@ std::string joined(std::vector<std::string> urls) {
   return text;
 }
 
-std::uint64_t drawn_from_system() {
-  std::random_device device;
-  return (static_cast<std::uint64_t>(device()) << 32) | device();
+std::uint64_t member_id_of(const NodeOptions& options, const std::vector<std::string>& peer_urls) {
+  return id_of("member " + options.cluster_token + joined(peer_urls));
 }
 
 Identity identity_of_new(const NodeOptions& options) {
@@ -40,7 +39,7 @@ Identity identity_of_new(const NodeOptions& options) {
   if (all.empty()) all = options.peer_urls;
   Identity identity;
   identity.cluster_id = id_of("cluster " + options.cluster_token + joined(all));
-  identity.member_id = id_of("member " + options.cluster_token + joined(options.peer_urls));
+  identity.member_id = member_id_of(options, options.peer_urls);
   return identity;
 }
 
@@ -57,6 +56,11 @@ Result<Identity> identity_from_others(const NodeOptions& options) {
 }
 
 }  // namespace
+
+std::uint64_t drawn_from_system() {
+  std::random_device device;
+  return (static_cast<std::uint64_t>(device()) << 32) | device();
+}
 
 Result<ClusterDescription> ask_others(const NodeOptions& options) {
   std::vector<std::string> others;
@@ -101,14 +105,14 @@ std::vector<replica::Member> initial_members(const NodeOptions& options) {
   std::vector<replica::Member> members;
   for (const auto& initial : options.initial_cluster) {
     replica::Member member;
-    member.id = id_of("member " + options.cluster_token + joined(initial.peer_urls));
+    member.id = member_id_of(options, initial.peer_urls);
     member.name = initial.name;
     member.peer_urls = initial.peer_urls;
     members.push_back(std::move(member));
   }
   if (members.empty()) {
     replica::Member alone;
-    alone.id = identity_of_new(options).member_id;
+    alone.id = member_id_of(options, options.peer_urls);
     alone.name = options.name;
     alone.peer_urls = options.peer_urls;
     members.push_back(std::move(alone));

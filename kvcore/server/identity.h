@@ -39,4 +39,7 @@ Result<ClusterDescription> ask_others(const NodeOptions& options);
 // (they do not know this member).
 Result<Identity> settle_identity(const NodeOptions& options, const DataDirectory& directory);
 
+// A number that no other run draws.
+std::uint64_t drawn_from_system();
+
 }  // namespace conclave::server

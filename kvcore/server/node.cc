@@ -1,7 +1,6 @@
 #include "conclave/server/node.h"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
 #include "conclave/server/core_thread.h"
@@ -12,11 +11,6 @@ namespace {
 
 // What the first entry of a new cluster's log comes after.
 constexpr raft::LogPosition kBeginning{1, 1};
-
-std::uint64_t drawn_from_system() {
-  std::random_device device;
-  return (static_cast<std::uint64_t>(device()) << 32) | device();
-}
 
 replica::Options replica_options(const NodeOptions& options, const Identity& identity,
                                  std::uint64_t incarnation) {
