@@ -224,7 +224,7 @@ void read_listening(Values& values, Config& config) {
       values.fail_flag("listen-client-urls", "\"" + url.host + "\" is no IP address to listen on");
     }
   }
-  TlsFiles& tls = config.front.tls;
+  listener::TlsFiles& tls = config.front.tls;
   tls.certificate = values.text("cert-file");
   tls.private_key = values.text("key-file");
   tls.trusted_ca = values.text("trusted-ca-file");
@@ -327,7 +327,7 @@ void read_initial_cluster(Values& values, Config& config) {
 }
 
 void read_peer_tls(Values& values, Config& config, const std::vector<Url>& listen) {
-  transport::TlsFiles& tls = config.node.peer_tls;
+  listener::TlsFiles& tls = config.node.peer_tls;
   tls.certificate = values.text("peer-cert-file");
   tls.private_key = values.text("peer-key-file");
   tls.trusted_ca = values.text("peer-trusted-ca-file");

@@ -8,22 +8,15 @@
 
 #include "conclave/base/result.h"
 #include "conclave/base/url.h"
+#include "conclave/listener/tls_files.h"
 #include "conclave/server/driven.h"
 #include "conclave/server/request_handler.h"
 
 namespace conclave::server {
 
-// Files in PEM form. Read once, when listening begins.
-struct TlsFiles {
-  std::string certificate;  // the server's, with its chain
-  std::string private_key;
-  std::string trusted_ca;                   // whose client certificates are believed
-  bool ask_for_client_certificate = false;  // and refuse a client that shows none
-};
-
 struct FrontOptions {
   std::vector<Url> listen_urls;  // https needs `tls`; port 0 takes a free one
-  TlsFiles tls;
+  listener::TlsFiles tls;
   std::uint64_t max_request_bytes = 1572864;
   std::uint32_t max_concurrent_streams = UINT32_MAX;  // of one connection
 };

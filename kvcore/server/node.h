@@ -28,7 +28,7 @@ struct NodeOptions {
   std::vector<InitialMember> initial_cluster;
   bool joins = false;  // the cluster exists, and this member was added to it
   std::vector<std::string> listen_peer_urls;
-  transport::TlsFiles peer_tls;
+  listener::TlsFiles peer_tls;
   bool pre_vote = true;
   bool strict_reconfig_check = true;
   std::string cluster_token = "conclave-cluster";  // with the peer URLs it makes the cluster's id

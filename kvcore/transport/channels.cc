@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <fstream>
 #include <limits>
-#include <sstream>
 #include <utility>
 
 #include <grpc/grpc.h>
+
+#include "conclave/listener/tls_files.h"
 
 namespace conclave::transport {
 namespace {
@@ -18,34 +18,6 @@ constexpr std::uint64_t kMessageOverheadBytes = 2 * 1024 * 1024;
 // would need pings beside the packets.
 constexpr int kWindowBytes = 4 * 1024 * 1024;
 constexpr int kFrameBytesMax = 256 * 1024;
-
-Result<std::string> read_file(const std::string& path) {
-  if (path.empty()) return std::string();
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream content;
-  if (!(file && content << file.rdbuf())) {
-    return Error{Errc::io, "cannot read the TLS file " + path};
-  }
-  return content.str();
-}
-
-struct Pem {
-  std::string certificate;
-  std::string private_key;
-  std::string trusted_ca;
-};
-
-Result<Pem> read_files(const TlsFiles& files) {
-  Pem pem;
-  for (const auto& [path, into] : {std::pair(&files.certificate, &pem.certificate),
-                                   std::pair(&files.private_key, &pem.private_key),
-                                   std::pair(&files.trusted_ca, &pem.trusted_ca)}) {
-    Result<std::string> content = read_file(*path);
-    if (!content) return std::move(content).error();
-    *into = *std::move(content);
-  }
-  return pem;
-}
 
 int clamped(std::uint64_t value) {
   return static_cast<int>(
@@ -90,7 +62,7 @@ void keep_grpc_initialised() {
 }
 
 Result<ChannelMaker> ChannelMaker::create(const Options& options) {
-  Result<Pem> pem = read_files(options.tls);
+  Result<listener::Pem> pem = listener::read_pem(options.tls);
   if (!pem) return std::move(pem).error();
   grpc::SslCredentialsOptions tls;
   tls.pem_root_certs = std::move(pem->trusted_ca);
@@ -120,26 +92,11 @@ std::shared_ptr<grpc::Channel> ChannelMaker::connect(const Url& url) const {
                                    arguments_);
 }
 
-Result<std::shared_ptr<grpc::ServerCredentials>> listen_credentials(const Url& url,
-                                                                    const TlsFiles& files) {
-  if (!url.is_tls()) return grpc::InsecureServerCredentials();
-  Result<Pem> pem = read_files(files);
-  if (!pem) return std::move(pem).error();
-  grpc::SslServerCredentialsOptions options(
-      files.ask_for_client_certificate ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
-                                       : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
-  options.pem_key_cert_pairs.push_back({std::move(pem->private_key), std::move(pem->certificate)});
-  options.pem_root_certs = std::move(pem->trusted_ca);
-  return grpc::SslServerCredentials(options);
-}
-
 void set_server_arguments(const Options& options, grpc::ServerBuilder& builder) {
   for (const auto& [key, value] : common_arguments(options)) builder.AddChannelArgument(key, value);
   // ServerBuilder has limits of its own, which come after the arguments.
   builder.SetMaxReceiveMessageSize(clamped(options.packet_bytes_max + kMessageOverheadBytes));
   builder.SetMaxSendMessageSize(-1);
-  // A second member must not share the port in silence.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
 }
 
 }  // namespace conclave::transport

@@ -34,10 +34,6 @@ class ChannelMaker {
   grpc::ChannelArguments arguments_;
 };
 
-// The credentials for a listening URL. Errors: Errc::io.
-Result<std::shared_ptr<grpc::ServerCredentials>> listen_credentials(const Url& url,
-                                                                    const TlsFiles& files);
-
 void set_server_arguments(const Options& options, grpc::ServerBuilder& builder);
 
 }  // namespace conclave::transport

@@ -67,7 +67,8 @@ void await_describe(Reception& reception) {
   std::make_shared<DescribeCall>(reception)->await();
 }
 
-Result<std::string> fetch_description(const std::vector<std::string>& urls, const TlsFiles& tls,
+Result<std::string> fetch_description(const std::vector<std::string>& urls,
+                                      const listener::TlsFiles& tls,
                                       std::chrono::milliseconds timeout) {
   keep_grpc_initialised();
   Options options;

@@ -40,7 +40,7 @@ void IncomingLink::on_called(bool ok) {
   is_accepting_ = true;
   stream_.Write({}, accepted_.begin(shared_from_this()));
   read();
-  reception_.link_opened(hello_.from.member);
+  reception_.link_opened(hello_.from.member, reception_.links.count(hello_.from.member));
 }
 
 void IncomingLink::on_accepted(bool) {
@@ -59,7 +59,7 @@ void IncomingLink::on_read(bool ok) {
   const auto [first, last] = reception_.links.equal_range(hello_.from.member);
   const auto self = std::find_if(first, last, [&](const auto& at) { return at.second == this; });
   reception_.links.erase(self);
-  reception_.link_broken(hello_.from.member);
+  reception_.link_broken(hello_.from.member, reception_.links.count(hello_.from.member));
   if (!is_accepting_) finish();
 }
 

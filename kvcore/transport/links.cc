@@ -6,13 +6,12 @@
 #include <map>
 #include <mutex>
 #include <optional>
-#include <system_error>
 #include <utility>
 
 #include <grpcpp/grpcpp.h>
 
-#include "conclave/base/bindable.h"
 #include "conclave/base/url.h"
+#include "conclave/listener/listener.h"
 #include "conclave/transport/channels.h"
 #include "conclave/transport/describe.h"
 #include "conclave/transport/event_loop.h"
@@ -45,6 +44,7 @@ struct Links::Parts {
 
   Worker disk;
   Prober prober;
+  std::unique_ptr<listener::Listener> listener;
   std::unique_ptr<EventLoop> loop;
   std::unique_ptr<Reception> reception;
   std::unique_ptr<grpc::Server> server;
@@ -67,48 +67,37 @@ Result<void> Links::Parts::listen() {
   }
   grpc::ServerBuilder builder;
   set_server_arguments(options, builder);
-  // gRPC writes the ports it took here in BuildAndStart(); `taken` never moves.
-  std::vector<int> taken(parsed.size(), 0);
-  for (std::size_t i = 0; i < parsed.size(); ++i) {
-    auto credentials = listen_credentials(parsed[i], options.tls);
-    if (!credentials) return credentials.error();
-    if (const int why = why_not_bindable(parsed[i]); why != 0) {
-      return Error{Errc::io, "cannot listen on " + parsed[i].text() + ": " +
-                                 std::generic_category().message(why)};
-    }
-    builder.AddListeningPort(parsed[i].address(), *credentials, &taken[i]);
-  }
+  auto opened = listener::Listener::open(parsed, options.tls, builder);
+  if (!opened) return std::move(opened).error();
+  listener = *std::move(opened);
   loop = std::make_unique<EventLoop>(builder.AddCompletionQueue());
-  const auto with_peer = [this](MemberId id, void (PeerLinks::*tell)()) {
-    if (const auto peer = find(id)) ((*peer).*tell)();
+  const auto teller = [this](void (PeerLinks::*tell)(std::size_t)) {
+    return [this, tell](MemberId id, std::size_t open) {
+      if (const auto peer = find(id)) ((*peer).*tell)(open);
+    };
   };
-  reception = std::unique_ptr<Reception>(new Reception{
-      .self = options.self,
-      .events = events,
-      .loop = *loop,
-      .disk = disk,
-      .link_opened = [=](MemberId id) { with_peer(id, &PeerLinks::incoming_opened); },
-      .link_broken = [=](MemberId id) { with_peer(id, &PeerLinks::incoming_broken); }});
+  reception =
+      std::unique_ptr<Reception>(new Reception{.self = options.self,
+                                               .events = events,
+                                               .loop = *loop,
+                                               .disk = disk,
+                                               .link_opened = teller(&PeerLinks::incoming_opened),
+                                               .link_broken = teller(&PeerLinks::incoming_broken)});
   builder.RegisterService(&reception->service);
   server = builder.BuildAndStart();
-  for (std::size_t i = 0; i < parsed.size(); ++i) {
-    if (server == nullptr || taken[i] == 0) {
-      return Error{Errc::io, "cannot listen on " + parsed[i].text() +
-                                 (parsed[i].is_tls() ? ": the address or the certificate is refused"
-                                                     : ": the address is refused")};
-    }
-    parsed[i].port = static_cast<std::uint16_t>(taken[i]);
-    urls.push_back(parsed[i].text());
-  }
+  if (server == nullptr) return listener->why_not_built();
+  for (const Url& url : listener->urls()) urls.push_back(url.text());
   IncomingLink::await(*reception);
   IncomingSnapshot::await(*reception);
   await_describe(*reception);
   loop->start();
+  listener->start();
   return {};
 }
 
 // The ports close first: who sees its link break must find that nobody listens any more.
 void Links::Parts::stop() {
+  listener->stop();
   server->Shutdown(std::chrono::system_clock::now());
   std::promise<void> closed;
   loop->post([&] {

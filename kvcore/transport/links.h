@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "conclave/base/result.h"
+#include "conclave/listener/tls_files.h"
 #include "conclave/transport/events.h"
 #include "conclave/transport/snapshot_stream.h"
 
@@ -20,18 +21,10 @@ struct Peer {
   friend bool operator==(const Peer&, const Peer&) = default;
 };
 
-// Files in PEM form, read once. A member shows its certificate both as a server and as a client.
-struct TlsFiles {
-  std::string certificate;  // with its chain
-  std::string private_key;
-  std::string trusted_ca;                   // whose certificates are believed; empty: the system's
-  bool ask_for_client_certificate = false;  // and refuse who shows none
-};
-
 struct Options {
   Identity self;
   std::vector<std::string> listen_urls;  // https needs `tls`; port 0 takes a free one
-  TlsFiles tls;
+  listener::TlsFiles tls;  // a member shows its certificate both as a server and as a client
   std::uint64_t packet_bytes_max = 16 * 1024 * 1024;  // the same for all members
   std::uint64_t control_bytes_max = 4 * 1024 * 1024;  // that wait, for each peer
   std::uint64_t bulk_bytes_max = 64 * 1024 * 1024;
@@ -113,7 +106,8 @@ class Links {
 //
 // Errors: unavailable, with what the last of them said; invalid_argument for what is no URL; io for
 // TLS files.
-Result<std::string> fetch_description(const std::vector<std::string>& urls, const TlsFiles& tls,
+Result<std::string> fetch_description(const std::vector<std::string>& urls,
+                                      const listener::TlsFiles& tls,
                                       std::chrono::milliseconds timeout);
 
 }  // namespace conclave::transport

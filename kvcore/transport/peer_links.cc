@@ -50,13 +50,13 @@ std::shared_ptr<grpc::Channel> PeerLinks::connect() const {
   return around_.channels.connect(urls_[lanes_.front()->channel_index()]);
 }
 
-void PeerLinks::incoming_opened() {
-  presence_.link_opened();
+void PeerLinks::incoming_opened(std::size_t open) {
+  presence_.incoming_opened(open);
   for (const auto& lane : lanes_) lane->hurry();
 }
 
-void PeerLinks::incoming_broken() {
-  if (!closed_ && presence_.link_closed()) probe();
+void PeerLinks::incoming_broken(std::size_t left) {
+  if (!closed_) follow(presence_.incoming_closed(left));
 }
 
 void PeerLinks::lane_opened(const std::string& address) {
@@ -68,7 +68,7 @@ void PeerLinks::lane_opened(const std::string& address) {
 
 void PeerLinks::lane_broken() {
   note_loss();
-  if (presence_.link_closed()) probe();
+  follow(presence_.link_closed());
 }
 
 void PeerLinks::lane_refused(const std::string& reason) {
@@ -77,27 +77,20 @@ void PeerLinks::lane_refused(const std::string& reason) {
   around_.events.refused(peer_.id, reason);
 }
 
-void PeerLinks::probe() {
-  if (!address_) return probe_ended(false);
-  around_.prober.probe(*address_, [weak = weak_from_this(), &loop = around_.loop](bool refused) {
-    loop.post([weak, refused] {
-      if (const auto self = weak.lock()) self->probe_ended(refused);
-    });
-  });
+void PeerLinks::follow(Presence::Next next) {
+  if (next == Presence::Next::probe) probe();
+  if (next == Presence::Next::gone && !closed_) around_.events.gone(peer_.id);
 }
 
-void PeerLinks::probe_ended(bool refused) {
-  switch (presence_.probe_ended(refused)) {
-    case Presence::Verdict::nothing:
-      return;
-    case Presence::Verdict::probe_again:
-      // Without an address there is nothing to find out.
-      if (address_) probe();
-      return;
-    case Presence::Verdict::gone:
-      if (!closed_) around_.events.gone(peer_.id);
-      return;
-  }
+void PeerLinks::probe() {
+  const auto ended = [weak = weak_from_this(), &loop = around_.loop](bool refused) {
+    loop.post([weak, refused] {
+      if (const auto self = weak.lock()) self->follow(self->presence_.probe_ended(refused));
+    });
+  };
+  // Without an address there is nothing to find out.
+  if (!address_) return ended(false);
+  around_.prober.probe(*address_, ended);
 }
 
 void PeerLinks::note_loss() {

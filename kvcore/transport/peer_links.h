@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
@@ -44,16 +45,17 @@ class PeerLinks final : public OutgoingLane::Owner, public std::enable_shared_fr
   // One more connection to where the peer was last reached. Any thread.
   std::shared_ptr<grpc::Channel> connect() const;
 
-  void incoming_opened();
-  void incoming_broken();
+  // With how many links from the peer are open now.
+  void incoming_opened(std::size_t open);
+  void incoming_broken(std::size_t left);
 
  private:
   void lane_opened(const std::string& address) override;
   void lane_broken() override;
   void lane_refused(const std::string& reason) override;
 
+  void follow(Presence::Next next);
   void probe();
-  void probe_ended(bool refused);
   void note_loss();  // any thread
   void report_loss();
 

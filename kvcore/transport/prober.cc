@@ -17,8 +17,10 @@ namespace conclave::transport {
 namespace {
 
 constexpr std::chrono::milliseconds kConnectTime{1000};
-// How long a connection is watched for being hung up on.
-constexpr std::chrono::milliseconds kHangUpTime{100};
+// How long a connection is watched for being hung up on. A process that dies closes one descriptor
+// after the other, and on a loaded machine it may have to wait for a processor in between; who
+// lives speaks first.
+constexpr std::chrono::milliseconds kHangUpTime{3000};
 constexpr int kTries = 3;
 
 void close_fd(int& fd) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 
@@ -19,8 +20,9 @@ struct Reception {
   EventLoop& loop;
   Worker& disk;  // for the sinks of snapshots
 
-  std::function<void(MemberId)> link_opened;
-  std::function<void(MemberId)> link_broken;
+  // With how many links the member now has.
+  std::function<void(MemberId, std::size_t)> link_opened;
+  std::function<void(MemberId, std::size_t)> link_broken;
 
   PeerService::AsyncService service{};
   std::multimap<MemberId, IncomingLink*> links{};  // those that are established

@@ -14,11 +14,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 LINES_MAX = 520
 COLUMNS_MAX = 100
 # Stubs of the wire come from api's second target; test programs and demos may use whatever they test.
-GRPC_ROOMS = {"kvcore/server", "kvcore/transport", "client"}
+GRPC_ROOMS = {"kvcore/listener", "kvcore/server", "kvcore/transport", "client"}
 
 ROOM_FOLDERS = ["kvcore/base", "kvcore/api", "kvcore/raft", "kvcore/mvcc", "kvcore/lease", "kvcore/replica",
-                "kvcore/wal", "kvcore/lmdb", "kvcore/transport", "kvcore/server", "client", "recipes/session",
-                "recipes/lock", "recipes/election", "embedded", "cli", "bench"]
+                "kvcore/wal", "kvcore/lmdb", "kvcore/listener", "kvcore/transport", "kvcore/server", "client",
+                "recipes/session", "recipes/lock", "recipes/election", "embedded", "cli", "bench"]
 
 
 def tracked_files():

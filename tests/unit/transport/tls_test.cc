@@ -15,8 +15,9 @@ class TlsTest : public ::testing::Test {
     std::ofstream(directory_.path() / "peer.crt") << test::kCertificate;
     std::ofstream(directory_.path() / "peer.key") << test::kPrivateKey;
   }
-  TlsFiles files(bool with_certificate = true, bool ask_for_client_certificate = false) const {
-    TlsFiles files;
+  listener::TlsFiles files(bool with_certificate = true,
+                           bool ask_for_client_certificate = false) const {
+    listener::TlsFiles files;
     if (with_certificate) {
       files.certificate = directory_.path() / "peer.crt";
       files.private_key = directory_.path() / "peer.key";
@@ -25,7 +26,7 @@ class TlsTest : public ::testing::Test {
     files.ask_for_client_certificate = ask_for_client_certificate;
     return files;
   }
-  static void start(Member& member, const TlsFiles& files) {
+  static void start(Member& member, const listener::TlsFiles& files) {
     member.options.tls = files;
     member.options.listen_urls = {"https://127.0.0.1:0"};
     member.start();

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "conclave/base/result.h"
+#include "conclave/base/url.h"
+
+namespace conclave {
+
+// Takes connections on one address, for servers whose library stops listening for good as soon as
+// accept() finds no file descriptor (gRPC does).
+//
+// Caveats: where descriptors run out, connections wait in the system's queue until one is free; it
+// looks ten times a second. A host that is a name is resolved, which blocks.
+//
+// Threads: listen(), start() and stop() from one thread; connections are handed over on a thread of
+// its own.
+//
+//   auto acceptor = Acceptor::listen(url);
+//   if (!acceptor) return acceptor.error();
+//   (*acceptor)->start([](int listener, int connection) { serve(connection); });
+class Acceptor {
+ public:
+  // Who gets the connection closes it; it does not block. The listener is for telling ports apart.
+  using Take = std::function<void(int listener, int connection)>;
+
+  // Connections are let in from here on, and wait for start(). Errors: Errc::io, naming the URL and
+  // the system's reason.
+  static Result<std::unique_ptr<Acceptor>> listen(const Url& url);
+  ~Acceptor();
+  Acceptor(const Acceptor&) = delete;
+  Acceptor& operator=(const Acceptor&) = delete;
+
+  // What it listens on, with the port that was taken where 0 was asked for.
+  const Url& url() const { return url_; }
+
+  void start(Take take);
+  // The port is closed and nothing is handed over afterwards. Once or more often.
+  void stop();
+
+ private:
+  explicit Acceptor(Url url) : url_(std::move(url)) {}
+
+  Result<void> bind_all();
+  void run(const Take& take) const;
+  void accept_all(int listener, const Take& take, bool& exhausted) const;
+
+  Url url_;
+  std::vector<int> listeners_;
+  int stop_fd_ = -1;
+  std::thread thread_;
+};
+
+}  // namespace conclave

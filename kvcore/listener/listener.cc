@@ -1,0 +1,69 @@
+#include "conclave/listener/listener.h"
+
+#include <utility>
+
+namespace conclave::listener {
+namespace {
+
+Result<std::shared_ptr<grpc::ServerCredentials>> credentials_for(const Url& url,
+                                                                 const TlsFiles& files) {
+  if (!url.is_tls()) return grpc::InsecureServerCredentials();
+  Result<Pem> pem = read_pem(files);
+  if (!pem) return std::move(pem).error();
+  grpc::SslServerCredentialsOptions options(
+      files.ask_for_client_certificate ? GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY
+                                       : GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE);
+  options.pem_key_cert_pairs.push_back({std::move(pem->private_key), std::move(pem->certificate)});
+  options.pem_root_certs = std::move(pem->trusted_ca);
+  return grpc::SslServerCredentials(options);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Listener>> Listener::open(const std::vector<Url>& urls, const TlsFiles& tls,
+                                                 grpc::ServerBuilder& builder) {
+  using Type = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
+  auto listener = std::make_unique<Listener>();
+  for (const Url& url : urls) {
+    auto credentials = credentials_for(url, tls);
+    if (!credentials) return std::move(credentials).error();
+    auto acceptor = Acceptor::listen(url);
+    if (!acceptor) return std::move(acceptor).error();
+    listener->ports_.push_back(
+        {*std::move(acceptor), builder.experimental().AddExternalConnectionAcceptor(
+                                   Type::FROM_FD, *std::move(credentials))});
+  }
+  return listener;
+}
+
+std::vector<Url> Listener::urls() const {
+  std::vector<Url> urls;
+  for (const Port& port : ports_) urls.push_back(port.acceptor->url());
+  return urls;
+}
+
+Error Listener::why_not_built() const {
+  for (const Port& port : ports_) {
+    if (!port.acceptor->url().is_tls()) continue;
+    return {Errc::io, "cannot listen on " + port.acceptor->url().text() +
+                          ": the certificate, its key or the trusted CA is refused"};
+  }
+  return {Errc::io, "gRPC cannot serve"};
+}
+
+void Listener::start() {
+  for (const Port& port : ports_) {
+    port.acceptor->start([server = port.server.get()](int listener, int connection) {
+      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters taken;
+      taken.listener_fd = listener;
+      taken.fd = connection;
+      server->HandleNewConnection(&taken);
+    });
+  }
+}
+
+void Listener::stop() {
+  for (const Port& port : ports_) port.acceptor->stop();
+}
+
+}  // namespace conclave::listener

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include <grpcpp/grpcpp.h>
+
+#include "conclave/base/acceptor.h"
+#include "conclave/base/result.h"
+#include "conclave/base/url.h"
+#include "conclave/listener/tls_files.h"
+
+namespace conclave::listener {
+
+// The ports of one gRPC server. gRPC serves the connections, but does not accept them: it stops
+// for good when descriptors run out, and does not say why it cannot listen.
+//
+// Threads: one at a time. Lifetime: start() needs the server that was built, and stop() comes
+// before that server is shut down.
+//
+//   auto ports = Listener::open(urls, tls, builder);
+//   if (!ports) return ports.error();
+//   auto server = builder.BuildAndStart();
+//   if (server == nullptr) return (*ports)->why_not_built();
+//   (*ports)->start();
+class Listener {
+ public:
+  // Connections wait from here on. `tls` is for https alone. Errors: Errc::io, naming the URL (an
+  // address is in use or not this machine's) or the file (it cannot be read).
+  static Result<std::unique_ptr<Listener>> open(const std::vector<Url>& urls, const TlsFiles& tls,
+                                                grpc::ServerBuilder& builder);
+
+  // With the ports that were taken where 0 was asked for.
+  std::vector<Url> urls() const;
+
+  // gRPC has built no server, and that is all it tells.
+  Error why_not_built() const;
+
+  void start();
+  // The ports are closed. Once or more often.
+  void stop();
+
+ private:
+  struct Port {
+    std::unique_ptr<Acceptor> acceptor;
+    std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server;
+  };
+
+  std::vector<Port> ports_;
+};
+
+}  // namespace conclave::listener
