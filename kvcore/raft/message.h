@@ -64,7 +64,7 @@ struct Message {
 
   // heartbeat, heartbeat_response: the round of leadership confirmation that is answered by it.
   std::uint64_t round = 0;
-  std::string context = {};  // read_index, read_index_response: the caller's own
+  std::string context = {};  // read_index, read_index_response, heartbeat: the caller's own
 
   std::optional<SnapshotMetadata> snapshot = {};  // snapshot
 

@@ -15,8 +15,8 @@ namespace conclave::replica {
 // election timeout (the process was stopped, the machine slept) is not counted in full: others may
 // have led in between, and a lease must never expire early.
 //
-// What a deposed leader's clock showed beyond that stamp does not count: its successor did not know
-// it, and renewed leases by less.
+// What a deposed leader's clock showed beyond that stamp does not count: its successor may not have
+// known it, and renewed leases by less.
 //
 // Caveat: late by the time in which nobody led, never early.
 class ClusterClock {
@@ -26,11 +26,12 @@ class ClusterClock {
   // A stamp was applied or found in the log.
   void observe(std::int64_t stamp_ms) { stamp_ns_ = std::max(stamp_ns_, stamp_ms * kNsPerMs); }
 
-  // `last_stamp_ms` is the last one in the log.
-  void start_leading(std::int64_t last_stamp_ms, Instant now) {
+  // `since_ms`: the last stamp in the log, or later if the leader that wrote the log's last entry
+  // is known to have come further.
+  void start_leading(std::int64_t since_ms, Instant now) {
     leading_ = true;
     last_seen_ = now;
-    stamp_ns_ = last_stamp_ms * kNsPerMs;
+    stamp_ns_ = since_ms * kNsPerMs;
   }
   void stop_leading() { leading_ = false; }
 

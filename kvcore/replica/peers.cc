@@ -1,5 +1,6 @@
 // Between members: the consensus's messages, and writes on their way to the leader's log.
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "conclave/replica/replica.h"
@@ -9,10 +10,15 @@ namespace {
 
 using api::Refusal;
 
-// A campaign after a leader's sure end waits for less than this part of the election timeout, so
-// that two members seldom begin together, and not less than it takes both to learn of the end.
-constexpr int kCampaignSpread = 20;
+// After a leader's sure end the members take turns to ask for votes, so that two seldom begin
+// together: the first after what it takes all to learn of the end, the others so much later each.
 constexpr Duration kCampaignWait = std::chrono::milliseconds(4);
+constexpr Duration kCampaignTurn = std::chrono::milliseconds(8);
+// Who failed, or sees another ask, waits for up to this part of the election timeout, then for
+// twice as long, and so on to half of it: where a vote takes its time to be on disk, two that ask
+// again at once depose each other for ever.
+constexpr int kCampaignPause = 20;
+constexpr int kCampaignDoublings = 3;
 
 std::string serialized(const Proposal& proposal) {
   std::string payload;
@@ -115,6 +121,8 @@ void Replica::receive(raft::NodeId from, std::uint64_t data_incarnation, PeerCon
   if (auto* message = std::get_if<raft::Message>(&content)) {
     // A snapshot comes with its bytes, another way.
     if (message->from != from || message->kind == raft::MessageKind::snapshot) return;
+    note_leader_time(*message);
+    give_way(*message, now);
     if (notice_lost_log(*message, now)) raft_.step(std::move(*message));
   } else if (auto* forward = std::get_if<Forward>(&content)) {
     handle_forward(from, std::move(*forward), now);
@@ -123,6 +131,34 @@ void Replica::receive(raft::NodeId from, std::uint64_t data_incarnation, PeerCon
   } else {
     raft_.forget_match(from);
   }
+}
+
+// A leader's heartbeats carry its cluster time, so that who follows it at its post need not go back
+// to the log's last stamp.
+void Replica::note_leader_time(const raft::Message& message) {
+  if (message.kind != raft::MessageKind::heartbeat || message.context.empty()) return;
+  const char* const end = message.context.data() + message.context.size();
+  std::int64_t time_ms = 0;
+  if (std::from_chars(message.context.data(), end, time_ms).ptr != end) return;
+  leader_time_ = std::max(leader_time_, {message.term, time_ms});
+}
+
+// Where the log's last entry is of the leader whose time was heard, nobody has led since who could
+// have renewed a lease by less.
+std::int64_t Replica::time_before_leading() const {
+  const raft::Log& log = raft_.log();
+  std::int64_t time_ms = state_.cluster_time_ms();
+  raft::Index index = log.last_index();
+  while (index > log.compacted().index && log.term_at(index) == raft_.term()) --index;
+  if (log.term_at(index) == leader_time_.term) time_ms = std::max(time_ms, leader_time_.time_ms);
+  // Stamps grow along the log, so the last one is the highest.
+  for (; index > state_.applied_index(); --index) {
+    Proposal proposal;
+    if (log.at(index).kind != raft::EntryKind::normal || log.at(index).payload.empty()) continue;
+    if (!parse_proposal(log.at(index).payload, proposal)) continue;
+    return std::max(time_ms, proposal.cluster_time_ms());
+  }
+  return time_ms;
 }
 
 void Replica::handle_forward(raft::NodeId from, Forward forward, Instant now) {
@@ -192,6 +228,9 @@ void Replica::send_messages(std::vector<raft::Message> messages) {
       if (last != nullptr && merge(*last, message, raft::Options().max_bytes_per_append)) continue;
       last = &message;
     }
+    if (message.kind == raft::MessageKind::heartbeat && state_.lessor().size() > 0) {
+      message.context = std::to_string(clock_.now_ms());
+    }
     kept.push_back(&message);
   }
   for (raft::Message* message : kept) {
@@ -217,25 +256,41 @@ void Replica::peer_gone(raft::NodeId peer, Instant now) {
   raft_.report_unreachable(peer);
   if (raft_.leader() != peer || raft_.role() == raft::Role::leader) return;
   raft_.forget_leader();
+  campaigns_ = 0;
   campaign_at_ = now + kCampaignWait;
+  for (const raft::NodeId voter : raft_.config().voters) {
+    if (voter < options_.self.id && voter != peer) *campaign_at_ += kCampaignTurn;
+  }
 }
 
 // One of those who know that the leader is gone asks to be the next one; the others have forgotten
-// it by then. Where that fails, the next try comes soon, and at last the election timeout.
+// it by then. Where that fails, the next try comes soon, and at last the election timeout. It ends
+// with a leader that can commit, since one may depose the other that has only just won.
 void Replica::replace_leader(Instant now) {
   if (!campaign_at_) return;
-  if (raft_.leader() != 0) {
+  if (is_ready()) {
     campaign_at_.reset();
-  } else if (*campaign_at_ <= now) {
+  } else if (raft_.leader() == 0 && *campaign_at_ <= now) {
     raft_.campaign();
     campaign_at_ = now + campaign_wait();
   }
 }
 
+// To another that asks for votes and can win.
+void Replica::give_way(const raft::Message& message, Instant now) {
+  if (!campaign_at_) return;
+  if (message.kind != raft::MessageKind::vote && message.kind != raft::MessageKind::pre_vote)
+    return;
+  if (!raft_.log().up_to_date({message.log_term, message.log_index})) return;
+  campaign_at_ = std::max(*campaign_at_, now + campaign_wait());
+}
+
 Duration Replica::campaign_wait() {
-  const Duration spread = options_.tick * options_.election_ticks / kCampaignSpread;
-  const auto count = static_cast<std::uint64_t>(std::max<std::int64_t>(spread.count(), 1));
-  return kCampaignWait + Duration(static_cast<std::int64_t>(random_.below(count)));
+  const Duration longest =
+      options_.tick * options_.election_ticks / kCampaignPause * (1 << campaigns_);
+  campaigns_ = std::min(campaigns_ + 1, kCampaignDoublings);
+  const auto half = static_cast<std::uint64_t>(longest.count() / 2);
+  return longest / 2 + Duration(static_cast<std::int64_t>(random_.below(half + 1)));
 }
 
 void Replica::notice_leader(Instant now) {
@@ -255,17 +310,8 @@ void Replica::notice_leader(Instant now) {
   if (!leads) return clock_.stop_leading();
   forwarded_once_.clear();
   led_term_ = raft_.term();
-  // Stamps grow along the log, so the last one is the highest.
-  std::int64_t last_stamp_ms = state_.cluster_time_ms();
-  const raft::Log& log = raft_.log();
-  for (raft::Index index = log.last_index(); index > state_.applied_index(); --index) {
-    Proposal proposal;
-    if (log.at(index).kind != raft::EntryKind::normal || log.at(index).payload.empty()) continue;
-    if (!parse_proposal(log.at(index).payload, proposal)) continue;
-    last_stamp_ms = std::max(last_stamp_ms, proposal.cluster_time_ms());
-    break;
-  }
-  clock_.start_leading(last_stamp_ms, now);
+  stamped_ms_ = 0;
+  clock_.start_leading(time_before_leading(), now);
 }
 
 // What the others cannot know of this member; again until it is in the membership.

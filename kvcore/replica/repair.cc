@@ -18,7 +18,7 @@ constexpr char kQuestion[] = "vote.";
 
 // The leader takes this member's log for what it was: it would wait for appends to fit, and tells
 // of commits that are not here. False: the message is not to be heard.
-bool Replica::notice_lost_log(raft::Message& message, Instant now) {
+bool Replica::notice_lost_log(const raft::Message& message, Instant now) {
   const bool is_heartbeat = message.kind == raft::MessageKind::heartbeat;
   if (!is_heartbeat && message.kind != raft::MessageKind::append) return true;
   const raft::Index presumed = is_heartbeat ? message.commit : message.log_index;
@@ -29,7 +29,6 @@ bool Replica::notice_lost_log(raft::Message& message, Instant now) {
     log_lost_ = log_lost_ || (is_heartbeat && !is_here);
     return !log_lost_;
   }
-  if (is_heartbeat) message.commit = 0;  // what is here at that index may be something else
   if (is_here) return true;
   const Duration pause = options_.tick * options_.election_ticks;
   if (told_of_lost_log_ != Instant{} && now - told_of_lost_log_ < pause) return true;

@@ -14,6 +14,8 @@ constexpr std::size_t kExpiriesPerEntry = 1000;
 // A quota alarm is taken back once this part of the quota is free again: not so little that the
 // next few requests raise it anew.
 constexpr std::uint64_t kFreeOfQuota = 10;
+// How much later than due a lease may end because its leader died.
+constexpr std::int64_t kStampIntervalMs = 500;
 
 raft::Options raft_options(const Options& options) {
   raft::Options result;
@@ -126,7 +128,9 @@ Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialSta
 std::optional<Instant> Replica::next_deadline() const {
   std::optional<Instant> deadline;
   if (raft_.leader() != 0) deadline = keeper_.next_renewal();
-  if (campaign_at_) deadline = deadline ? std::min(*deadline, *campaign_at_) : *campaign_at_;
+  if (campaign_at_ && raft_.leader() == 0) {
+    deadline = deadline ? std::min(*deadline, *campaign_at_) : *campaign_at_;
+  }
   if (!batch_out_ && batch_entry_count_ > 0) {
     const Instant batch_due = batch_since_ + options_.batch_age;
     deadline = deadline ? std::min(*deadline, batch_due) : batch_due;
@@ -164,7 +168,7 @@ Result<void> Replica::process(Instant now) {
   if (log_lost_) {
     return Error{Errc::corrupt,
                  "this member has acknowledged log entries that its data directory does not hold; "
-                 "remove it from the cluster and add it again"};
+                 "when it is started again it gets everything anew from the others"};
   }
   notice_leader(now);
   replace_leader(now);
@@ -306,6 +310,7 @@ void Replica::propose_lease_work(Instant now) {
   // An expiry must not be decided before what the last leader wrote is known to be applied.
   if (!keeper_.may_expire() || !is_ready() || draining_) return;
   if (state_.alarms().any(etcdserverpb::CORRUPT)) return;
+  stamp_log(now);
   // Stamps are rounded down to milliseconds: a lease may have been granted one after its stamp.
   const std::vector<std::int64_t> due = state_.lessor().due(clock_.now_ms() - 1, kExpiriesPerEntry);
   if (due.empty()) return;
@@ -313,6 +318,17 @@ void Replica::propose_lease_work(Instant now) {
   proposal.mutable_lease_expire()->mutable_ids()->Add(due.begin(), due.end());
   const std::uint64_t sequence = next_sequence_;
   if (propose_own(std::move(proposal), now)) keeper_.begin_expiry(sequence);
+}
+
+// Leases live on the log's stamps: time that no stamp shows is lost with the leader. So while there
+// are leases, the log has a stamp of late, even if nobody writes.
+void Replica::stamp_log(Instant now) {
+  if (state_.lessor().size() == 0) return;
+  if (clock_.now_ms() < std::max(state_.cluster_time_ms(), stamped_ms_) + kStampIntervalMs) return;
+  stamped_ms_ = clock_.now_ms();
+  Proposal stamp;
+  stamp.mutable_lease_renew();  // of none
+  propose_own(std::move(stamp), now);
 }
 
 void Replica::take_back_quota_alarm(Instant now) {

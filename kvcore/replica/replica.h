@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <deque>
 #include <list>
@@ -213,12 +214,21 @@ class Replica {
   bool is_ready() const;
   // An entry that removes this member is applied: it serves nothing any more.
   bool is_removed() const { return state_.membership().removed(options_.self.id); }
+  // Its log was cut off at an earlier place than where it had acknowledged; process() has failed.
+  bool has_lost_log() const { return log_lost_; }
   // One that began with Options::repairs counts again, durably.
   bool is_repaired() const { return !raft_.voteless() && unsynced_.empty(); }
   const raft::Node& raft() const { return raft_; }
   const StateMachine& state() const { return state_; }
 
  private:
+  // The latest that was heard of it.
+  struct LeaderTime {
+    raft::Term term = 0;
+    std::int64_t time_ms = 0;
+    friend auto operator<=>(const LeaderTime&, const LeaderTime&) = default;
+  };
+
   struct WaitingRead {
     RequestId id;
     AnyCall call;
@@ -272,13 +282,14 @@ class Replica {
   void send_persisted_messages();
   void notice_leader(Instant now);
   void replace_leader(Instant now);
+  void give_way(const raft::Message& message, Instant now);
   Duration campaign_wait();
   void publish_self(Instant now);
   void hand_over();
   raft::NodeId best_successor() const;
 
   // repair.cc
-  bool notice_lost_log(raft::Message& message, Instant now);
+  bool notice_lost_log(const raft::Message& message, Instant now);
   void ask_for_vote(Instant now);
   bool take_repair_answer(const raft::ReadState& state);
   void regain_vote_if_due();
@@ -325,6 +336,9 @@ class Replica {
                        std::optional<api::Refusal> refusal);
   void answer_applied(const Proposal& proposal, const StateMachine::Outcome& outcome);
   void propose_lease_work(Instant now);
+  void stamp_log(Instant now);
+  void note_leader_time(const raft::Message& message);
+  std::int64_t time_before_leading() const;
   void take_back_quota_alarm(Instant now);
   void expire_calls(Instant now);
   raft::Index compactable(raft::Index proven) const;
@@ -343,6 +357,8 @@ class Replica {
   ClusterClock clock_;
   AutoCompactor compactor_;
   LeaseKeeper keeper_;
+  LeaderTime leader_time_;
+  std::int64_t stamped_ms_ = 0;  // by the last entry that was proposed for its stamp alone
   PendingCalls pending_;
   WatchStreams watches_;
   ReadWalks walks_;
@@ -366,6 +382,7 @@ class Replica {
   ForwardedOnce forwarded_once_;  // in led_term_
   raft::Term led_term_ = 0;
   std::optional<Instant> campaign_at_;  // a leader is known to be gone
+  int campaigns_ = 0;                   // since then, those of others among them
   Instant publish_again_{};
   std::vector<LeaderMove> leader_moves_;
 

@@ -273,7 +273,7 @@ void CoreThread::step() {
   if (Result<void> processed = replica_->process(now); !processed) fail(processed.error());
   ready_.store(!failure_ && replica_->is_ready(), std::memory_order_release);
   carry_out(replica_->take_output());
-  if (links_ != nullptr) links_->follow(replica_->state().membership());
+  if (links_ != nullptr) links_->follow(*replica_);
   if (repairs_ && !failure_ && replica_->is_repaired()) {
     repairs_ = false;
     store_thread_->run_soon([this] { return directory_.end_repair(); });
@@ -405,6 +405,10 @@ void CoreThread::fail(const Error& error) {
   if (failure_) return;
   failure_ = error;
   log_writes_.clear();
+  if (replica_->has_lost_log()) {
+    const Result<void> marked = directory_.mark_damaged(error.message);
+    if (!marked) notice(marked.error().message);
+  }
   ready_.store(false, std::memory_order_release);
   replica_->abandon(api::Refusal::timeout);
   carry_out(replica_->take_output());

@@ -153,6 +153,16 @@ Result<std::optional<raft::LogPosition>> DataDirectory::resume_installation() co
   return std::optional(raft::LogPosition{*term, *index});
 }
 
+Result<void> DataDirectory::mark_damaged(const std::string& reason) const {
+  return write_durably(damaged(), with_checksum(reason));
+}
+
+Result<std::optional<std::string>> DataDirectory::damage() const {
+  if (!exists(damaged())) return std::optional<std::string>();
+  // A mark that is damaged itself is a mark all the same.
+  return std::optional(read_checked(damaged()).value_or("it was found while it ran"));
+}
+
 Result<bool> DataDirectory::is_repairing() const {
   return exists(repairing());
 }
@@ -173,6 +183,7 @@ Result<std::string> DataDirectory::put_aside() const {
   }
   if (Result<void> removed = remove_durably(installing()); !removed) return removed.error();
   if (Result<void> synced = wal::PosixDisk().sync_directory(path_); !synced) return synced.error();
+  if (Result<void> removed = remove_durably(damaged()); !removed) return removed.error();
   return aside;
 }
 

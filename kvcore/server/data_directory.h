@@ -17,6 +17,7 @@ namespace conclave::server {
 //   incoming/      a store that is being made from a snapshot
 //   replaced/      the store that the last snapshot replaced, until the log has followed
 //   installing     while a snapshot takes the place of store and log: the log's new beginning
+//   damaged        the log was found to lack what this member had acknowledged, and why
 //   repairing      this member was damaged, and does not count until it has everything again
 //   damaged-N/     what was damaged, put aside for whoever wants to look at it
 //
@@ -46,6 +47,11 @@ class DataDirectory {
   // snapshot's then.
   Result<std::optional<raft::LogPosition>> resume_installation() const;
 
+  // What is found only while the member runs: the next start finds the reason here, and puts log
+  // and store aside.
+  Result<void> mark_damaged(const std::string& reason) const;
+  Result<std::optional<std::string>> damage() const;
+
   Result<bool> is_repairing() const;
   // Puts log and store aside, durably, as damaged-N; from now on is_repairing().
   Result<std::string> put_aside() const;
@@ -55,6 +61,7 @@ class DataDirectory {
   std::string replaced() const { return path_ + "/replaced"; }
   std::string installing() const { return path_ + "/installing"; }
   std::string repairing() const { return path_ + "/repairing"; }
+  std::string damaged() const { return path_ + "/damaged"; }
   std::string member() const { return path_ + "/member"; }
   Result<void> write_durably(const std::string& file, const std::string& bytes) const;
   Result<void> remove_durably(const std::string& file) const;

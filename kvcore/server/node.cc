@@ -131,10 +131,13 @@ Result<Found> open_disks(const NodeOptions& options, const DataDirectory& direct
   const Result<bool> repairing = directory.is_repairing();
   if (!repairing) return repairing.error();
   found.repairs = *repairing;
-  const Result<void> opened = open_both(options, directory, found);
+  const Result<std::optional<std::string>> damage = directory.damage();
+  if (!damage) return damage.error();
+  const Result<void> opened =
+      *damage ? Result<void>(Error{Errc::corrupt, **damage}) : open_both(options, directory, found);
   if (opened) return found;
   const bool repairable = opened.error().code == Errc::corrupt && found.identity.member_id != 0 &&
-                          has_others(options, found);
+                          (*damage || has_others(options, found));
   if (!repairable) return opened.error();
   found.recovered = {};
   found.store.reset();

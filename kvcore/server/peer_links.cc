@@ -83,7 +83,9 @@ void PeerLinks::stop() {
   if (links_ != nullptr) links_->stop();
 }
 
-void PeerLinks::follow(const replica::Membership& membership) {
+void PeerLinks::follow(const replica::Replica& replica) {
+  notice_leader(replica);
+  const replica::Membership& membership = replica.state().membership();
   if (membership.version() == followed_) return;
   followed_ = membership.version();
   {
@@ -99,6 +101,25 @@ void PeerLinks::set_peers(const replica::Membership& membership) {
     if (member.id != self_.member) peers.push_back({member.id, member.peer_urls});
   }
   links_->set_peers(std::move(peers));
+}
+
+// What to look at first when a cluster stood still.
+void PeerLinks::notice_leader(const replica::Replica& replica) {
+  if (replica.raft().leader() == leader_) return;
+  leader_ = replica.raft().leader();
+  const std::string term = " in term " + std::to_string(replica.raft().term());
+  if (leader_ == 0) {
+    core_.notice("nobody leads" + term);
+  } else {
+    core_.notice((leader_ == self_.member ? "this member" : name_of(leader_)) + " leads" + term);
+  }
+}
+
+std::string PeerLinks::name_of(transport::MemberId member) {
+  const std::lock_guard guard(mutex_);
+  const replica::Member* known = membership_.find(member);
+  const std::string name = known == nullptr || known->name.empty() ? "" : " (" + known->name + ")";
+  return "member " + hex(member) + name;
 }
 
 void PeerLinks::send(std::vector<replica::Output::PeerMessage> messages) {
@@ -137,11 +158,12 @@ void PeerLinks::unreachable(transport::MemberId peer) {
 }
 
 void PeerLinks::gone(transport::MemberId peer) {
+  core_.notice("the process of " + name_of(peer) + " is gone");
   core_.post([peer](replica::Replica& replica) { replica.peer_gone(peer, BootClock::now()); });
 }
 
 void PeerLinks::refused(transport::MemberId peer, std::string reason) {
-  core_.notice("member " + hex(peer) + " refuses this one: " + reason);
+  core_.notice(name_of(peer) + " refuses this one: " + reason);
 }
 
 std::optional<std::string> PeerLinks::refuse(const transport::Identity& from, transport::MemberId) {

@@ -46,8 +46,8 @@ class PeerLinks final : private transport::Events {
   void stop();
   const std::vector<std::string>& urls() const { return links_->urls(); }
 
-  // Whom to have links to and whom to listen to; does nothing if that has not changed.
-  void follow(const replica::Membership& membership);
+  // Whom to have links to and whom to listen to, and who leads; does nothing if neither changed.
+  void follow(const replica::Replica& replica);
   void send(std::vector<replica::Output::PeerMessage> messages);
   void send_snapshot(replica::Output::Snapshot snapshot,
                      std::shared_ptr<const mvcc::Storage> storage);
@@ -58,6 +58,8 @@ class PeerLinks final : private transport::Events {
   class Arrival;
 
   void set_peers(const replica::Membership& membership);
+  void notice_leader(const replica::Replica& replica);
+  std::string name_of(transport::MemberId member);
 
   void received(const transport::Identity& from, std::string packet) override;
   void unreachable(transport::MemberId peer) override;
@@ -76,6 +78,7 @@ class PeerLinks final : private transport::Events {
   std::unique_ptr<transport::Links> links_;
   std::atomic<bool> arriving_{false};
   std::uint64_t followed_ = 0;  // version of the membership
+  raft::NodeId leader_ = 0;
 
   // Protected by mutex_.
   std::mutex mutex_;

@@ -162,6 +162,34 @@ TEST(ClusterMembers, ADamagedLogIsRepairedFromTheOthers) {
   EXPECT_TRUE(cluster.wait_until_equal());
 }
 
+// As if somebody had put back an old copy of its disk.
+TEST(ClusterMembers, AMemberThatForgotWhatItAcknowledgedGetsItAnew) {
+  ConclaveCluster cluster(3, kTimers);
+  ASSERT_TRUE(cluster.wait_until_ready());
+  const std::size_t forgetful = cluster.wait_for_follower();
+  cluster.kill(forgetful);
+  const std::filesystem::path data = cluster.data_dir(forgetful);
+  const std::filesystem::path copy = data.string() + ".copy";
+  std::filesystem::copy(data, copy, std::filesystem::copy_options::recursive);
+  cluster.start(forgetful);
+  ASSERT_TRUE(cluster.wait_until_ready());
+  ASSERT_EQ(write_many(cluster.endpoints(), 500), 500);
+  ASSERT_TRUE(cluster.wait_until_equal());
+  cluster.kill(forgetful);
+  std::filesystem::remove_all(data);
+  std::filesystem::rename(copy, data);
+
+  cluster.start(forgetful);
+  EXPECT_TRUE(wait_until([&] { return !cluster.runs(forgetful); })) << cluster.log(forgetful);
+  EXPECT_TRUE(cluster.says(forgetful, "acknowledged log entries")) << cluster.log(forgetful);
+  cluster.start(forgetful);
+  EXPECT_TRUE(
+      wait_until([&] { return cluster.says(forgetful, "has everything again, and counts"); }))
+      << cluster.log(forgetful);
+  EXPECT_TRUE(cluster.wait_until_ready()) << cluster.log(forgetful);
+  EXPECT_TRUE(cluster.wait_until_equal());
+}
+
 TEST(ClusterMembers, OneOfAnotherClusterIsRefused) {
   ConclaveCluster cluster(3, kTimers);
   ASSERT_TRUE(cluster.wait_until_ready());

@@ -54,6 +54,17 @@ class ConclaveCluster {
   std::string log(std::size_t index) const {
     return members_.at(index).process ? members_.at(index).process->output() : "";
   }
+  // The last lines of all members.
+  std::string last_words() const {
+    constexpr std::size_t kBytes = 1500;
+    std::string words;
+    for (std::size_t i = 0; i < members_.size(); ++i) {
+      const std::string all = log(i);
+      words +=
+          "-- " + members_[i].name + "\n" + all.substr(all.size() - std::min(all.size(), kBytes));
+    }
+    return words;
+  }
   bool says(std::size_t index, const std::string& text) const {
     return log(index).find(text) != std::string::npos;
   }

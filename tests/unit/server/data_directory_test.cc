@@ -88,6 +88,17 @@ TEST_F(DataDirectoryTest, WhatIsDamagedIsPutAsideAndTheRepairRemembered) {
   EXPECT_NE(*directory_.put_aside(), *aside);
 }
 
+TEST_F(DataDirectoryTest, DamageFoundWhileItRanIsRememberedUntilItIsPutAside) {
+  EXPECT_FALSE(*directory_.damage());
+  ASSERT_TRUE(directory_.mark_damaged("why"));
+  EXPECT_EQ(*directory_.damage(), "why");
+  std::ofstream(path("damaged"), std::ios::app) << "x";
+  EXPECT_TRUE(*directory_.damage());
+  ASSERT_TRUE(directory_.put_aside());
+  EXPECT_FALSE(*directory_.damage());
+  EXPECT_TRUE(*directory_.is_repairing());
+}
+
 TEST_F(DataDirectoryTest, WhoTheMemberIsIsReadBackOrSaidToBeDamaged) {
   EXPECT_FALSE(*directory_.read_member());
   ASSERT_TRUE(directory_.write_member("somebody"));
