@@ -196,7 +196,7 @@ TEST(ClusterCuts, WiresComeAndGo) {
     for (std::size_t from = 0; from < kMembers; ++from) {
       for (std::size_t to = 0; to < kMembers; ++to) {
         if (from == to) continue;
-        const std::uint64_t choice = random.below(6);
+        const std::uint64_t choice = random.below(10);
         network.set(from, to,
                     choice == 0   ? Wire::broken
                     : choice <= 2 ? Wire::stalled
