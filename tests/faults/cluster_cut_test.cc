@@ -21,9 +21,11 @@ namespace {
 using namespace std::chrono_literals;
 using Wire = PeerNetwork::Wire;
 
-constexpr ConclaveCluster::Timers kTimers{50, 500};
+// Where an election that nobody is to blame for would be a failure, even on a busy machine.
+constexpr ConclaveCluster::Timers kTimers{100, 1000};
+constexpr ConclaveCluster::Timers kQuick{50, 500};
 // Of a question to a member that is cut off. Ten of them take three election timeouts.
-constexpr auto kPatience = 150ms;
+constexpr auto kPatience = 300ms;
 
 // What is cut around a member.
 struct Cut {
@@ -154,7 +156,7 @@ TEST_P(CutOffFollower, DeposesNobody) {
 // To the others it looks as if its process were gone, but it still talks to them.
 TEST(ClusterCuts, ALeaderWhoRefusesConnectionsIsReplaced) {
   PeerNetwork network;
-  ConclaveCluster cluster(3, kTimers, &network);
+  ConclaveCluster cluster(3, kQuick, &network);
   ASSERT_TRUE(cluster.wait_until_ready());
   Load load({.endpoints = cluster.endpoints(), .timeout = 3s});
   ASSERT_TRUE(load.accepted_after(steady_now_ns(), 10s));
@@ -175,7 +177,7 @@ TEST(ClusterCuts, ALeaderWhoRefusesConnectionsIsReplaced) {
     ASSERT_TRUE(cluster.wait_until_ready()) << cluster.log(old_leader);
   }
   load.stop();
-  times.print("leader refuses connections", kTimers.election_ms);
+  times.print("leader refuses connections", kQuick.election_ms);
   std::printf("%s\n", load.summary().c_str());
   EXPECT_EQ(load.findings(cluster.client()), "");
   EXPECT_TRUE(cluster.wait_until_equal());
@@ -186,7 +188,7 @@ TEST(ClusterCuts, ALeaderWhoRefusesConnectionsIsReplaced) {
 TEST(ClusterCuts, WiresComeAndGo) {
   constexpr std::size_t kMembers = 5;
   PeerNetwork network;
-  ConclaveCluster cluster(kMembers, kTimers, &network);
+  ConclaveCluster cluster(kMembers, kQuick, &network);
   ASSERT_TRUE(cluster.wait_until_ready());
   Load load({.endpoints = cluster.endpoints(), .callers = 5, .timeout = 2s, .pause = 5ms});
   const std::uint64_t seed = std::random_device()();
