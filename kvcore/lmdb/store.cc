@@ -314,6 +314,9 @@ Result<std::optional<std::string>> Store::get(Table table, std::string_view key)
   return std::optional<std::string>(*value);
 }
 
+// Nothing in LMDB's pages tells that a bit of them is another than it was. One that says where a
+// page's children are leads to records that are out of order, or past some, and then there are
+// fewer than LMDB has counted.
 Result<void> Store::scan(Table table, std::string_view begin_key, std::string_view end_key,
                          const Visitor& visit) const {
   const std::shared_ptr<Environment> environment = this->environment();
@@ -326,9 +329,15 @@ Result<void> Store::scan(Table table, std::string_view begin_key, std::string_vi
   const Cursor cursor(raw);
   MDB_val key = view_of(begin_key);
   MDB_val found{};
+  std::string_view previous;
+  std::size_t count = 0;
   rc = mdb_cursor_get(raw, &key, &found, begin_key.empty() ? MDB_FIRST : MDB_SET_RANGE);
   while (rc == 0) {
     const std::string_view at = bytes_of(key);
+    if (count++ != 0 && at <= previous) {
+      return Error{Errc::corrupt, environment->path + " holds records out of their order"};
+    }
+    previous = at;
     if (!end_key.empty() && at >= end_key) return {};
     const std::optional<std::string_view> value = checked_value(at, bytes_of(found));
     if (!value) return Error{Errc::corrupt, environment->path + " holds a damaged value"};
@@ -336,6 +345,13 @@ Result<void> Store::scan(Table table, std::string_view begin_key, std::string_vi
     rc = mdb_cursor_get(raw, &key, &found, MDB_NEXT);
   }
   if (rc != MDB_NOTFOUND) return error_of("cannot read " + environment->path, rc);
+  MDB_stat whole{};
+  mdb_stat(read.get(), environment->table(table), &whole);
+  if (begin_key.empty() && end_key.empty() && count != whole.ms_entries) {
+    return Error{Errc::corrupt, environment->path + " has lost records: there are " +
+                                    std::to_string(count) + " of " +
+                                    std::to_string(whole.ms_entries)};
+  }
   return {};
 }
 

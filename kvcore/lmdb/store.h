@@ -30,7 +30,8 @@ struct Options {
 //   and begin no commit from inside a visitor.
 //
 // Values carry a CRC32C; a read that meets a wrong one returns Errc::corrupt. LMDB's own page
-// headers carry none, so damage to those may show as any error, or as a missing key.
+// headers carry none, so damage to those may show as any error, or to get() as a missing key. A
+// scan of a whole table finds out whether records are missing or out of order.
 //
 // Threads and durability as mvcc::Storage says. Errors of commit() and sync() are final for the
 // object: Errc::resource_exhausted when the map is full, Errc::corrupt, Errc::invalid_argument for

@@ -41,13 +41,14 @@ replica::Options replica_options(const NodeOptions& options, const Identity& ide
   return result;
 }
 
-// What a member finds on its disk.
+// What a member finds on its disk, and is made of it.
 struct Found {
   Identity identity;
   std::shared_ptr<lmdb::Store> store;
   std::unique_ptr<wal::Disk> disk;
   wal::Recovered recovered;
   bool repairs = false;
+  std::unique_ptr<replica::Replica> replica;
 };
 
 Result<void> open_log(const DataDirectory& directory, std::optional<raft::Index> must_reach,
@@ -114,6 +115,29 @@ Result<void> open_both(const NodeOptions& options, const DataDirectory& director
   return {};
 }
 
+// Reads all that the store holds, which is where damage to it shows.
+Result<void> make_replica(const NodeOptions& options, Random& random, Found& found) {
+  // Never from the seed: by the incarnation this run tells its requests from those of an earlier
+  // run that the log still holds.
+  replica::Options settings = replica_options(options, found.identity, drawn_from_system());
+  settings.repairs = found.repairs;
+  wal::Recovered& recovered = found.recovered;
+  auto replica = replica::Replica::create(std::move(settings), *found.store,
+                                          {recovered.hard_state,
+                                           {recovered.previous_term, recovered.previous_index},
+                                           std::move(recovered.entries)},
+                                          random, BootClock::now());
+  if (!replica) return replica.error();
+  found.replica = *std::move(replica);
+  return {};
+}
+
+Result<void> open_all(const NodeOptions& options, const DataDirectory& directory, Random& random,
+                      Found& found) {
+  if (Result<void> opened = open_both(options, directory, found); !opened) return opened;
+  return make_replica(options, random, found);
+}
+
 bool has_others(const NodeOptions& options, const Found& found) {
   if (options.initial_cluster.size() > 1 || found.identity.joined) return true;
   if (found.store == nullptr) return false;
@@ -123,7 +147,8 @@ bool has_others(const NodeOptions& options, const Found& found) {
 
 // A damaged member of a cluster gets everything anew from the others; one that is alone says what
 // is wrong and leaves it as it is.
-Result<Found> open_disks(const NodeOptions& options, const DataDirectory& directory) {
+Result<Found> open_disks(const NodeOptions& options, const DataDirectory& directory,
+                         Random& random) {
   Found found;
   const Result<Identity> identity = settle_identity(options, directory);
   if (!identity) return identity.error();
@@ -133,8 +158,8 @@ Result<Found> open_disks(const NodeOptions& options, const DataDirectory& direct
   found.repairs = *repairing;
   const Result<std::optional<std::string>> damage = directory.damage();
   if (!damage) return damage.error();
-  const Result<void> opened =
-      *damage ? Result<void>(Error{Errc::corrupt, **damage}) : open_both(options, directory, found);
+  const Result<void> opened = *damage ? Result<void>(Error{Errc::corrupt, **damage})
+                                      : open_all(options, directory, random, found);
   if (opened) return found;
   const bool repairable = opened.error().code == Errc::corrupt && found.identity.member_id != 0 &&
                           (*damage || has_others(options, found));
@@ -148,7 +173,8 @@ Result<Found> open_disks(const NodeOptions& options, const DataDirectory& direct
                    *aside + ", does not vote, and gets everything anew from the others");
   }
   found.repairs = true;
-  if (Result<void> again = open_both(options, directory, found); !again) return again.error();
+  const Result<void> again = open_all(options, directory, random, found);
+  if (!again) return again.error();
   return found;
 }
 
@@ -168,7 +194,8 @@ transport::Options link_options(const NodeOptions& options, const Identity& iden
 Result<std::unique_ptr<Node>> Node::start(NodeOptions options, OnFailure on_failure) {
   DataDirectory directory(options.data_dir);
   if (Result<void> made = directory.make(); !made) return made.error();
-  Result<Found> found = open_disks(options, directory);
+  Random random(options.seed != 0 ? options.seed : drawn_from_system());
+  Result<Found> found = open_disks(options, directory, random);
   if (!found) return found.error();
   const Identity identity = found->identity;
 
@@ -184,23 +211,10 @@ Result<std::unique_ptr<Node>> Node::start(NodeOptions options, OnFailure on_fail
     }
   }
 
-  Random random(options.seed != 0 ? options.seed : drawn_from_system());
-  // Never from the seed: by the incarnation this run tells its requests from those of an earlier
-  // run that the log still holds.
-  replica::Options replica_settings = replica_options(options, identity, drawn_from_system());
-  replica_settings.repairs = found->repairs;
-  wal::Recovered& recovered = found->recovered;
-  auto replica = replica::Replica::create(std::move(replica_settings), *found->store,
-                                          {recovered.hard_state,
-                                           {recovered.previous_term, recovered.previous_index},
-                                           std::move(recovered.entries)},
-                                          random, BootClock::now());
-  if (!replica) return replica.error();
-
-  CoreThread::Parts parts{.replica = *std::move(replica),
+  CoreThread::Parts parts{.replica = std::move(found->replica),
                           .store = std::move(found->store),
                           .disk = std::move(found->disk),
-                          .log = std::move(recovered.log),
+                          .log = std::move(found->recovered.log),
                           .tick = options.heartbeat_interval,
                           .queue_length_max = options.max_waiting_requests,
                           .directory = directory,

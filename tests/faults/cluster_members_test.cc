@@ -1,12 +1,9 @@
 // Members that are behind, come, go, and come back damaged, empty or from elsewhere.
 
-#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
-#include <thread>
-#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -18,23 +15,6 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr ConclaveCluster::Timers kTimers{50, 500};
-
-// Writes of few bytes by many callers at once; how many were accepted.
-int write_many(const std::vector<std::string>& endpoints, int count) {
-  Client client = *Client::connect({.endpoints = endpoints});
-  std::atomic<int> accepted = 0;
-  std::atomic<int> next = 0;
-  std::vector<std::jthread> callers;
-  for (int i = 0; i < 64; ++i) {
-    callers.emplace_back([&] {
-      for (int n = next++; n < count; n = next++) {
-        if (client.put("many/" + std::to_string(n % 1000), std::to_string(n))) ++accepted;
-      }
-    });
-  }
-  callers.clear();
-  return accepted;
-}
 
 // One bit in the middle of what is written in a log's first segment is another. A log of few
 // entries has the others prepared only.

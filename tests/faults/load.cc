@@ -1,6 +1,7 @@
 #include "tests/faults/load.h"
 
 #include <algorithm>
+#include <atomic>
 #include <span>
 #include <sstream>
 #include <utility>
@@ -40,6 +41,24 @@ Txn compare_and_put(const EtcdOperation& operation) {
 
 std::int64_t steady_now_ns() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
+int write_many(const std::vector<std::string>& endpoints, int count, std::size_t value_bytes) {
+  Client client = *Client::connect({.endpoints = endpoints});
+  std::atomic<int> accepted = 0;
+  std::atomic<int> next = 0;
+  std::vector<std::jthread> callers;
+  for (int i = 0; i < 64; ++i) {
+    callers.emplace_back([&] {
+      for (int n = next++; n < count; n = next++) {
+        std::string value = std::to_string(n);
+        value.resize(std::max(value.size(), value_bytes), 'x');
+        if (client.put("many/" + std::to_string(n % 1000), std::move(value))) ++accepted;
+      }
+    });
+  }
+  callers.clear();
+  return accepted;
 }
 
 Load::Load(Options options) : options_(std::move(options)) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <condition_variable>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -17,6 +18,10 @@
 namespace conclave::test {
 
 std::int64_t steady_now_ns();
+
+// Writes of `count` small values, or of `value_bytes` each, to a thousand keys by many callers at
+// once, without a history. How many were accepted.
+int write_many(const std::vector<std::string>& endpoints, int count, std::size_t value_bytes = 0);
 
 // Many callers at once on a few keys, through all members, and the history of all they did.
 //

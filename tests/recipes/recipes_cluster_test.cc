@@ -1,4 +1,4 @@
-// Lock and election on three members whose leader is killed again and again.
+// Lock and election on three members whose leader is killed again and again; on etcd's or on ours.
 
 #include <algorithm>
 #include <atomic>

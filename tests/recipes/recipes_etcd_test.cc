@@ -25,7 +25,7 @@ class RecipesEtcdTest : public ::testing::Test {
   void SetUp() override {
     const std::string binary = test::etcd_binary(CONCLAVE_PEERS_DIR);
     if (binary.empty()) GTEST_SKIP() << "no etcd in " CONCLAVE_PEERS_DIR;
-    cluster_ = std::make_unique<test::EtcdCluster>(binary, 1);
+    cluster_ = std::make_unique<test::EtcdCluster>(binary, test::cluster_size());
     client_.emplace(connect());
     ASSERT_TRUE(test::wait_until([this] { return client_->get("ready").has_value(); }))
         << cluster_->log(0);
@@ -77,7 +77,7 @@ TEST_F(RecipesEtcdTest, ARevokedLeaseIsALostSession) {
 TEST_F(RecipesEtcdTest, AKilledStoreIsALostSessionByItsOwnClock) {
   Session session = Session::open(*client_, {.ttl = 2s, .close_timeout = 200ms}).value();
   const Lock lock = Mutex(session, "n").acquire().value();
-  cluster_->kill(0);
+  for (std::size_t i = 0; i < cluster_->size(); ++i) cluster_->kill(i);
   EXPECT_TRUE(test::wait_until([&] { return lock.lost().stop_requested(); }));
   EXPECT_FALSE(lock.valid());
 }

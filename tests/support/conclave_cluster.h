@@ -16,6 +16,7 @@
 #include "conclave/client/client.h"
 #include "conclave/client/raw.h"
 
+#include "tests/support/member_network.h"
 #include "tests/support/process.h"
 
 namespace conclave::test {
@@ -32,7 +33,10 @@ class ConclaveCluster {
     int election_ms = 1000;
   };
 
-  explicit ConclaveCluster(std::size_t members, Timers timers = {100, 1000}) : timers_(timers) {
+  // A `network` must live longer.
+  explicit ConclaveCluster(std::size_t members, Timers timers = {100, 1000},
+                           MemberNetwork* network = nullptr)
+      : timers_(timers), network_(network != nullptr ? network : &nothing_between_) {
     for (std::size_t i = 0; i < members; ++i) members_.push_back(new_member());
     for (const Member& member : members_) add_to_list(member);
     for (Member& member : members_) member.initial_cluster = initial_cluster_;
@@ -74,32 +78,12 @@ class ConclaveCluster {
   void start(std::size_t index, const std::string& token = "conclave-cluster") {
     Member& member = members_.at(index);
     member.process.reset();
-    member.process = std::make_unique<Process>(
-        std::vector<std::string>{
-            CONCLAVE_BIN_DIR "/conclaved",
-            "--name",
-            member.name,
-            "--data-dir",
-            data_dir(index).string(),
-            "--listen-client-urls",
-            "http://" + member.endpoint,
-            "--listen-peer-urls",
-            member.peer_url,
-            "--initial-advertise-peer-urls",
-            member.peer_url,
-            "--initial-cluster",
-            member.initial_cluster,
-            "--initial-cluster-state",
-            member.joins ? "existing" : "new",
-            "--initial-cluster-token",
-            token,
-            "--heartbeat-interval",
-            std::to_string(timers_.heartbeat_ms),
-            "--election-timeout",
-            std::to_string(timers_.election_ms),
-        },
-        directory_.path() / (member.name + ".log"));
+    std::vector<std::string> words = network_->starter(index);
+    for (const std::string& word : command(member, token)) words.push_back(word);
+    member.process =
+        std::make_unique<Process>(std::move(words), directory_.path() / (member.name + ".log"));
     member.paused = member.killed = false;
+    network_->started(index, member.process->pid());
   }
   void kill(std::size_t index) {
     members_.at(index).process->kill(SIGKILL);
@@ -126,6 +110,8 @@ class ConclaveCluster {
     Member& member = members_.at(index);
     return member.process && !member.paused && !member.process->poll();
   }
+  // How it ended, as waitpid says it, if it has.
+  std::optional<int> ended(std::size_t index) { return members_.at(index).process->poll(); }
 
   template <class Response, class Request>
   Result<Response> ask(std::size_t index, const char* method, const Request& request,
@@ -242,7 +228,8 @@ class ConclaveCluster {
   struct Member {
     std::string name;
     std::string endpoint;
-    std::string peer_url;
+    std::string listen_peer_url;
+    std::string peer_url;  // that it gives out
     std::string initial_cluster;
     bool joins = false;
     std::uint64_t id = 0;  // of one that was entered later
@@ -251,11 +238,39 @@ class ConclaveCluster {
     std::unique_ptr<Process> process;
   };
 
+  std::vector<std::string> command(const Member& member, const std::string& token) const {
+    return {
+        CONCLAVE_BIN_DIR "/conclaved",
+        "--name",
+        member.name,
+        "--data-dir",
+        (directory_.path() / member.name).string(),
+        "--listen-client-urls",
+        "http://" + member.endpoint,
+        "--listen-peer-urls",
+        member.listen_peer_url,
+        "--initial-advertise-peer-urls",
+        member.peer_url,
+        "--initial-cluster",
+        member.initial_cluster,
+        "--initial-cluster-state",
+        member.joins ? "existing" : "new",
+        "--initial-cluster-token",
+        token,
+        "--heartbeat-interval",
+        std::to_string(timers_.heartbeat_ms),
+        "--election-timeout",
+        std::to_string(timers_.election_ms),
+    };
+  }
   Member new_member() {
+    const std::string host = network_->host(members_.size());
+    const std::uint16_t peer_port = fresh_port();
     Member member;
     member.name = "m" + std::to_string(made_++);
-    member.endpoint = "127.0.0.1:" + std::to_string(fresh_port());
-    member.peer_url = "http://127.0.0.1:" + std::to_string(fresh_port());
+    member.endpoint = host + ":" + std::to_string(fresh_port());
+    member.listen_peer_url = "http://" + host + ":" + std::to_string(peer_port);
+    member.peer_url = "http://" + host + ":" + std::to_string(network_->add(peer_port));
     return member;
   }
   std::uint16_t fresh_port() {
@@ -279,6 +294,8 @@ class ConclaveCluster {
   }
 
   const Timers timers_;
+  MemberNetwork nothing_between_;
+  MemberNetwork* const network_;
   TempDir directory_;
   int made_ = 0;
   std::set<std::uint16_t> ports_;

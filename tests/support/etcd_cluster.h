@@ -21,6 +21,14 @@ inline std::string etcd_binary(const std::string& peers_dir) {
   return std::filesystem::exists(path) ? path.string() : std::string();
 }
 
+// How many members the environment's CONCLAVE_TEST_MEMBERS asks for, where it makes no difference
+// to a test; 1 if it says nothing.
+inline int cluster_size() {
+  // As above. NOLINTNEXTLINE(concurrency-mt-unsafe)
+  const char* asked = std::getenv("CONCLAVE_TEST_MEMBERS");
+  return asked != nullptr ? std::max(1, std::atoi(asked)) : 1;
+}
+
 // Processes of a real etcd on free ports of this machine, their data in a directory of its own.
 // Each member can be killed, stopped, continued and started again.
 class EtcdCluster {
@@ -42,6 +50,7 @@ class EtcdCluster {
     for (std::size_t i = 0; i < members_.size(); ++i) start(i);
   }
 
+  std::size_t size() const { return members_.size(); }
   std::vector<std::string> endpoints() const {
     std::vector<std::string> out;
     for (const Member& member : members_) out.push_back(member.client_url);

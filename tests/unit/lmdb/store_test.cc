@@ -186,6 +186,77 @@ TEST_F(StoreTest, ADamagedValueIsCorruptNotReturned) {
   EXPECT_EQ(scanned.error().code, Errc::corrupt);
 }
 
+// The only page of its kind in a store with few records: it leads to the leaves.
+class BranchPage {
+ public:
+  explicit BranchPage(std::string& file) : file_(&file) {
+    constexpr std::size_t kFlagsAt = 10;
+    constexpr char kBranch = 1;
+    for (std::size_t at = 0; at < file.size(); at += kPageBytes) {
+      if (file[at + kFlagsAt] == kBranch) begin_ = at;
+    }
+  }
+  std::size_t children() const { return (number(kEndOfNodesAt) - kNodesAt) / 2; }
+  // Where the bytes stand that say which page the child is.
+  std::size_t child(std::size_t index) const { return begin_ + number(kNodesAt + 2 * index); }
+  void exchange(std::size_t a, std::size_t b) {
+    for (std::size_t i = 0; i < kChildBytes; ++i) {
+      std::swap((*file_)[child(a) + i], (*file_)[child(b) + i]);
+    }
+  }
+  void copy(std::size_t from, std::size_t to) {
+    for (std::size_t i = 0; i < kChildBytes; ++i)
+      (*file_)[child(to) + i] = (*file_)[child(from) + i];
+  }
+  void drop_last() {
+    (*file_)[begin_ + kEndOfNodesAt] = static_cast<char>((*file_)[begin_ + kEndOfNodesAt] - 2);
+  }
+
+ private:
+  static constexpr std::size_t kPageBytes = 4096;
+  static constexpr std::size_t kEndOfNodesAt = 12;
+  static constexpr std::size_t kNodesAt = 16;
+  static constexpr std::size_t kChildBytes = 6;
+
+  std::size_t number(std::size_t at) const {
+    const auto byte = [this, at](std::size_t i) {
+      return static_cast<std::size_t>(static_cast<unsigned char>((*file_)[begin_ + at + i]));
+    };
+    return byte(0) | byte(1) << 8;
+  }
+
+  std::string* file_;
+  std::size_t begin_ = 0;
+};
+
+TEST_F(StoreTest, ATreeThatLeadsElsewhereIsCorrupt) {
+  {
+    Batch batch;
+    for (int i = 1000; i < 1400; ++i) {
+      batch.writes.push_back({Table::records, std::to_string(i), std::string(100, 'x')});
+    }
+    ASSERT_TRUE(open()->commit(batch).has_value());
+  }
+  std::ifstream file(file_, std::ios::binary);
+  const std::string whole{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  const auto scanned = [&](const std::string& bytes) {
+    std::ofstream(file_, std::ios::binary | std::ios::trunc) << bytes;
+    return open()->scan(Table::records, "", "",
+                        [](std::string_view, std::string_view) { return true; });
+  };
+  ASSERT_TRUE(scanned(whole));
+  std::string damaged = whole;
+  ASSERT_GT(BranchPage(damaged).children(), 5U);
+  BranchPage(damaged).exchange(1, 2);
+  EXPECT_EQ(scanned(damaged).error().code, Errc::corrupt);
+  damaged = whole;
+  BranchPage(damaged).copy(1, 2);
+  EXPECT_EQ(scanned(damaged).error().code, Errc::corrupt);
+  damaged = whole;
+  BranchPage(damaged).drop_last();
+  EXPECT_EQ(scanned(damaged).error().code, Errc::corrupt);
+}
+
 // Changes the store's version by LMDB itself.
 void write_version(const std::string& file, const std::string& version) {
   MDB_env* environment = nullptr;
