@@ -33,6 +33,8 @@ constexpr Floor kFloors[] = {
     {"W11", "overdue", times_better, 10},
     {"W18", "to first read", ours_at_most, 2},
     {"W19", "resident", times_better, 2},
+    {"W20/1", kRate, times_better, 1.3},
+    {"W20/100", kRate, times_better, 1.3},
 };
 
 }  // namespace

@@ -18,6 +18,7 @@ constexpr Workload kWorkloads[] = {
     {"W10", "leases kept alive", "w10-", 2, run_lease_keep_alive},
     {"W11", "leases that expire together", "w11-", 1, run_lease_expiry},
     {"W18", "start after kill -9, and memory (W19)", "w18-", 2, run_restart},
+    {"W20", "three members: puts and ranges", "w20-", kAnyPairs, run_three_members, 3},
 };
 
 }  // namespace
