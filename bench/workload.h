@@ -64,6 +64,7 @@ Result<std::vector<Row>> run_watch_catch_up(Rig& rig);
 Result<std::vector<Row>> run_lease_grant(Rig& rig);
 Result<std::vector<Row>> run_lease_keep_alive(Rig& rig);
 Result<std::vector<Row>> run_lease_expiry(Rig& rig);
+Result<std::vector<Row>> run_failover(Rig& rig);
 Result<std::vector<Row>> run_restart(Rig& rig);
 Result<std::vector<Row>> run_three_members(Rig& rig);
 
