@@ -11,7 +11,7 @@ help:
 	@echo "make test        build, then all tests"
 	@echo "make build       $(BUILD)/bin/conclaved and $(BUILD)/bin/conclave"
 	@echo "make sim         seeds of a whole simulated cluster (200; make sim SEEDS=n for more)"
-	@echo "make bench       build, then measure against etcd (a quarter of an hour on a quiet machine)"
+	@echo "make bench       build, then measure against etcd (half an hour on a quiet machine)"
 	@echo "make check-long  the tests that take longer: many seeds, sanitizers"
 	@echo "make asan | tsan the tests under a sanitizer;  make tidy | format   style"
 

@@ -160,11 +160,12 @@ Connection::~Connection() {
   close(fd_);
 }
 
-void Connection::unary(std::string_view path, std::string_view framed_request,
-                       StreamHandler& handler) {
+Connection::Stream* Connection::unary(std::string_view path, std::string_view framed_request,
+                                      StreamHandler& handler) {
   Stream* stream = take_stream(handler);
   stream->outgoing = framed_request;
   submit(path, stream);
+  return stream;
 }
 
 Connection::Stream* Connection::stream(std::string_view path, StreamHandler& handler) {

@@ -44,10 +44,12 @@ class Connection : private Pollable {
   Connection& operator=(const Connection&) = delete;
 
   // A call with one request, already framed. `path` must outlive the call.
-  void unary(std::string_view path, std::string_view framed_request, StreamHandler& handler);
-  // A call with many. Valid until the handler's on_end().
+  Stream* unary(std::string_view path, std::string_view framed_request, StreamHandler& handler);
+  // A call with many.
   Stream* stream(std::string_view path, StreamHandler& handler);
+  // Both kinds of streams are valid until the handler's on_end().
   void send(Stream* stream, std::string_view framed_request);
+  // The handler's on_end() comes once the server has been told.
   void cancel(Stream* stream);
 
   bool is_broken() const { return broken_; }

@@ -89,7 +89,7 @@ Result<FloodOutcome> run_flood(Rig& rig, CallSource& source, const FloodPlan& pl
   Flood flood(rig, source, plan.clients);
   Result<void> warm = flood.run(rig.loop(), plan.warm_up);
   if (warm) {
-    const UsageMeter meter(rig.server().pid());
+    const UsageMeter meter(rig.servers().pids());
     const Result<void> measured = flood.run(rig.loop(), plan.operations);
     const Usage usage = meter.stop();
     if (measured) return FloodOutcome{flood.latencies(), usage, plan.operations};

@@ -31,8 +31,11 @@ constexpr Floor kFloors[] = {
     {"W10/few", "lost", ours_at_most, 0},
     {"W10/many", "lost", ours_at_most, 0},
     {"W11", "overdue", times_better, 10},
+    {"W15/kill", kMedian, times_better, 4},
     {"W18", "to first read", ours_at_most, 2},
     {"W19", "resident", times_better, 2},
+    {"W20/1", kRate, times_better, 1.3},
+    {"W20/100", kRate, times_better, 1.3},
 };
 
 }  // namespace

@@ -73,7 +73,7 @@ Result<void> grant_and_keep(Rig& rig, Renewals& renewals, std::int64_t granted, 
 Result<Row> keep_alive(Rig& rig, Renewals& renewals, std::string id, std::int64_t leases) {
   const double seconds = static_cast<double>(rig.parameter("w10-seconds"));
   renewals.clear();
-  const UsageMeter meter(rig.server().pid());
+  const UsageMeter meter(rig.servers().pids());
   renewals.start(renewal_period_seconds(rig.parameter("w10-ttl-seconds")));
   const auto duration = std::chrono::nanoseconds(static_cast<std::int64_t>(seconds * 1e9));
   rig.loop().run([&renewals] { return renewals.is_failed(); }, duration);
@@ -102,7 +102,7 @@ struct Expiry {
 Result<Expiry> watch_expiry(Rig& rig, const Watchers& watchers, const PacedPuts& puts,
                             std::int64_t leases) {
   Expiry expiry;
-  const UsageMeter meter(rig.server().pid());
+  const UsageMeter meter(rig.servers().pids());
   const auto limit =
       std::chrono::seconds(rig.parameter("w11-ttl-seconds") + rig.parameter("w11-limit-seconds"));
   rig.loop().run(

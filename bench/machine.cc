@@ -116,21 +116,27 @@ double machine_cpu_seconds() {
          static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-UsageMeter::UsageMeter(pid_t server)
-    : server_(server),
+UsageMeter::UsageMeter(std::vector<pid_t> servers)
+    : servers_(std::move(servers)),
       start_ns_(now_ns()),
-      server_start_(process_cpu_seconds(server)),
+      servers_start_(servers_cpu_seconds()),
       client_start_(own_cpu_seconds()),
       machine_start_(machine_cpu_seconds()) {}
 
 Usage UsageMeter::stop() const {
   Usage usage;
   usage.seconds = static_cast<double>(now_ns() - start_ns_) / 1e9;
-  usage.server_cpu_seconds = process_cpu_seconds(server_) - server_start_;
+  usage.server_cpu_seconds = servers_cpu_seconds() - servers_start_;
   usage.client_cpu_seconds = own_cpu_seconds() - client_start_;
   usage.others_cpu_seconds = std::max(0.0, machine_cpu_seconds() - machine_start_ -
                                                usage.server_cpu_seconds - usage.client_cpu_seconds);
   return usage;
+}
+
+double UsageMeter::servers_cpu_seconds() const {
+  double seconds = 0;
+  for (const pid_t server : servers_) seconds += process_cpu_seconds(server);
+  return seconds;
 }
 
 }  // namespace conclave::bench

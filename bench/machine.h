@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include <sys/types.h>
 
@@ -38,7 +39,7 @@ double machine_cpu_seconds();
 
 struct Usage {
   double seconds = 0;
-  double server_cpu_seconds = 0;
+  double server_cpu_seconds = 0;  // of all members
   double client_cpu_seconds = 0;
   double others_cpu_seconds = 0;  // what neither took: the kernel's own and whoever else runs
 };
@@ -46,13 +47,16 @@ struct Usage {
 // From its making until stop().
 class UsageMeter {
  public:
-  explicit UsageMeter(pid_t server);
+  // Of the servers, none of which may end meanwhile.
+  explicit UsageMeter(std::vector<pid_t> servers);
   Usage stop() const;
 
  private:
-  pid_t server_;
+  double servers_cpu_seconds() const;
+
+  std::vector<pid_t> servers_;
   std::int64_t start_ns_;
-  double server_start_;
+  double servers_start_;
   double client_start_;
   double machine_start_;
 };

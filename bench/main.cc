@@ -58,14 +58,14 @@ int encode(const Options& options) {
 
 Result<std::vector<Row>> run_once(const Options& options, const Workload& workload,
                                   const ServerProgram& program) {
-  ServerProcess server(program, options.directory);
-  server.launch();
-  Rig rig(server, options.parameters);
+  ServerCluster servers(program, options.directory, workload.members);
+  servers.launch();
+  Rig rig(servers, options.parameters);
   const Result<void> serving = rig.wait_until_serving(kStartLimit);
   if (!serving) return serving.error();
   Result<std::vector<Row>> rows = workload.run(rig);
-  if (!rows && server.has_ended()) {
-    return failure(rows.error().message + "; the server has ended:\n" + server.last_words());
+  if (!rows && servers.has_ended()) {
+    return failure(rows.error().message + "; the server has ended:\n" + servers.last_words());
   }
   return rows;
 }

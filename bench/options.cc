@@ -22,7 +22,7 @@ po::options_description describe() {
   general.add_options()("help,h", "this text")("list", "the workloads")(
       "only", text("W1,W2,..."), "these workloads; all if not given")(
       "pairs", number(5),
-      "repetitions, each on both servers; W8, W10, W11 and W18 get fewer unless "
+      "repetitions, each on both servers; W8, W10, W11, W15 and W18 get fewer unless "
       "this is given")("servers", text("WHICH"), "both, conclave or etcd")(
       "conclaved", text("PATH"), "our server")("etcd", text("PATH"),
                                                "the other: etcd, or any server with etcd's flags")(

@@ -17,6 +17,14 @@ class OneCall : public StreamHandler {
     ended_ = true;
   }
 
+  bool is_ended() const { return ended_; }
+  Result<std::string> outcome(std::string_view path) && {
+    if (!ended_) return failure(std::string(path) + ": no answer in time");
+    if (code_ == 0) return std::move(message_);
+    return failure(std::string(path) + ": status " + std::to_string(code_) + ", " + error_);
+  }
+
+ private:
   bool ended_ = false;
   int code_ = -1;
   std::string message_;
@@ -36,8 +44,17 @@ Error failure(std::string message) {
 
 Result<void> Rig::wait_until_serving(std::chrono::seconds limit) {
   const TimePoint deadline = Clock::now() + limit;
+  Result<void> answered;
+  for (std::size_t member = servers_.size(); answered && member-- > 0;) {
+    aim_at(member);
+    answered = wait_until_answered(deadline);
+  }
+  return answered;
+}
+
+Result<void> Rig::wait_until_answered(TimePoint deadline) {
   std::string last = "never asked";
-  while (Clock::now() < deadline && !server_.has_ended() && !is_interrupted()) {
+  while (Clock::now() < deadline && !server().has_ended() && !is_interrupted()) {
     disconnect();
     Result<void> connected = connect(1);
     if (connected) {
@@ -51,12 +68,18 @@ Result<void> Rig::wait_until_serving(std::chrono::seconds limit) {
     }
     std::this_thread::sleep_for(kRetryPause);
   }
-  return failure(server_.name() + " does not serve: " + last + "\n" + server_.last_words());
+  return failure(server().name() + " does not serve: " + last + "\n" + server().last_words());
+}
+
+void Rig::aim_at(std::size_t member) {
+  if (member == aim_) return;
+  disconnect();
+  aim_ = member;
 }
 
 Result<void> Rig::connect(int count) {
   while (static_cast<int>(connections_.size()) < count) {
-    auto connection = Connection::open(loop_, server_.port());
+    auto connection = Connection::open(loop_, server().port());
     if (!connection) return connection.error();
     connections_.push_back(*std::move(connection));
   }
@@ -68,15 +91,20 @@ Result<std::string> Rig::call_encoded(std::string_view path, const std::string& 
   if (!connected) return connected.error();
   OneCall call;
   connections_.front()->unary(path, framed_request, call);
-  if (!loop_.run([&call] { return call.ended_; }, kCallLimit)) {
-    disconnect();
-    return failure(std::string(path) + ": no answer within a minute");
-  }
-  if (call.code_ != 0) {
-    return failure(std::string(path) + ": status " + std::to_string(call.code_) + ", " +
-                   call.error_);
-  }
-  return std::move(call.message_);
+  const bool answered = loop_.run([&call] { return call.is_ended(); }, kCallLimit);
+  if (!answered) disconnect();
+  return std::move(call).outcome(path);
+}
+
+Result<std::string> Rig::call_encoded_at(std::size_t member, std::string_view path,
+                                         const std::string& framed_request,
+                                         std::chrono::seconds limit) {
+  OneCall call;
+  const auto connection = Connection::open(loop_, servers_[member].port());
+  if (!connection) return connection.error();
+  (*connection)->unary(path, framed_request, call);
+  loop_.run([&call] { return call.is_ended(); }, limit);
+  return std::move(call).outcome(path);
 }
 
 Result<std::int64_t> Rig::revision() {

@@ -105,7 +105,7 @@ class Soak {
     watched_puts_.emplace(
         rig_, watched_source_,
         PacedPuts::Options{.first_connection = kWatchedPuts, .per_second = kWatchedPutsPerSecond});
-    meter_.emplace(rig_.server().pid());
+    meter_.emplace(rig_.servers().pids());
     return {};
   }
 
@@ -177,14 +177,14 @@ int soak(const Options& options) {
   for (const ServerProgram& program : options.servers) {
     if (is_interrupted()) break;
     std::printf("%s: %s\n", program.name.c_str(), options.parameters.text("soak-").c_str());
-    ServerProcess server(program, options.directory);
-    server.launch();
-    Rig rig(server, options.parameters);
+    ServerCluster servers(program, options.directory, 1);
+    servers.launch();
+    Rig rig(servers, options.parameters);
     Result<void> ran = rig.wait_until_serving(kLimit);
     if (ran) ran = Soak(rig, options).run();
     if (ran) continue;
     failed = true;
-    std::printf("FAILED: %s\n%s\n", ran.error().message.c_str(), server.last_words().c_str());
+    std::printf("FAILED: %s\n%s\n", ran.error().message.c_str(), servers.last_words().c_str());
   }
   return failed ? 1 : 0;
 }

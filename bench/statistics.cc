@@ -68,6 +68,13 @@ Spread spread_of(std::vector<double> values) {
   return {median, values.front(), values.back()};
 }
 
+double percentile_of(std::vector<double> values, double share) {
+  if (values.empty()) return 0;
+  std::ranges::sort(values);
+  const auto rank = static_cast<std::size_t>(std::ceil(share * static_cast<double>(values.size())));
+  return values[std::clamp<std::size_t>(rank, 1, values.size()) - 1];
+}
+
 double times_better(double ours, double theirs, Better better) {
   if (ours <= 0 || theirs <= 0) return 0;
   return better == Better::higher ? ours / theirs : theirs / ours;

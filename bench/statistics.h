@@ -36,6 +36,9 @@ struct Spread {
 // All zero for no values at all.
 Spread spread_of(std::vector<double> values);
 
+// The smallest value that `share` of all (0.9) did not exceed; 0 for no values at all.
+double percentile_of(std::vector<double> values, double share);
+
 enum class Better { higher, lower };
 
 // How many times better `ours` is than `theirs`; 0 if either is not positive.

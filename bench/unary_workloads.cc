@@ -1,4 +1,5 @@
 // W1 to W5 and W9: floods of calls with one answer each.
+#include "conclave/bench/checked_floods.h"
 #include "conclave/bench/sources.h"
 #include "conclave/bench/workload.h"
 
@@ -6,36 +7,6 @@ namespace conclave::bench {
 namespace {
 
 constexpr char kPrefix = 'k';
-
-// A tenth of the measured calls, before them: connections, caches and clock rates settle.
-FloodPlan plan_of(int clients, int connections, std::int64_t operations) {
-  return {clients, connections, operations / 10, operations};
-}
-
-// Runs it, and holds the store's revision against the writes that were acknowledged.
-Result<Row> flood_of_puts(Rig& rig, const FloodPlan& plan, std::int64_t keys, std::string id,
-                          std::string title) {
-  PutSource source(kPrefix, keys, rig.parameter("value-bytes"));
-  const Result<std::int64_t> before = rig.revision();
-  if (!before) return before.error();
-  const Result<FloodOutcome> outcome = run_flood(rig, source, plan);
-  if (!outcome) return outcome.error();
-  const Result<std::int64_t> after = rig.revision();
-  if (!after) return after.error();
-  if (*after - *before != plan.warm_up + plan.operations) {
-    return failure(id + ": " + std::to_string(plan.warm_up + plan.operations) +
-                   " puts were acknowledged, the revision moved by " +
-                   std::to_string(*after - *before));
-  }
-  return flood_row(std::move(id), std::move(title), *outcome);
-}
-
-Result<Row> flood_of_ranges(Rig& rig, const FloodPlan& plan, CallSource& source, std::string id,
-                            std::string title) {
-  const Result<FloodOutcome> outcome = run_flood(rig, source, plan);
-  if (!outcome) return outcome.error();
-  return flood_row(std::move(id), std::move(title), *outcome);
-}
 
 Result<std::vector<Row>> ranges_of_both_kinds(Rig& rig, const FloodPlan& plan, std::int64_t keys,
                                               const std::string& id, const std::string& title) {

@@ -44,7 +44,7 @@ Result<Row> fan_out(Rig& rig, Watchers& watchers, std::int64_t per_second, std::
   const auto put_connection = static_cast<std::size_t>(rig.parameter("w6-connections"));
   const std::int64_t before = watchers.events();
   const double events = static_cast<double>(watchers.count() * puts_wanted);
-  const UsageMeter meter(rig.server().pid());
+  const UsageMeter meter(rig.servers().pids());
   PacedPuts puts(rig, source,
                  {.first_connection = put_connection,
                   .per_second = static_cast<double>(per_second),
@@ -121,7 +121,7 @@ Result<std::vector<Row>> run_watch_latency(Rig& rig) {
   const Result<void> created = watchers.wait_until_created(kCreateLimit);
   if (!created) return created.error();
 
-  const UsageMeter meter(rig.server().pid());
+  const UsageMeter meter(rig.servers().pids());
   PacedPuts puts(rig, source,
                  {.first_connection = 1,
                   .per_second = static_cast<double>(rig.parameter("w7-puts-per-second")),
@@ -177,7 +177,7 @@ Result<std::vector<Row>> run_watch_catch_up(Rig& rig) {
   all.set_key(std::string(1, '\0'));
   all.set_range_end(std::string(1, '\0'));
   all.set_start_revision(*start + 1);
-  const UsageMeter meter(rig.server().pid());
+  const UsageMeter meter(rig.servers().pids());
   watchers.add_stream(0, 1, all);
   const TimePoint began = Clock::now();
   const TimePoint limit = began + std::chrono::seconds(rig.parameter("w8-limit-seconds"));

@@ -17,7 +17,9 @@ constexpr Workload kWorkloads[] = {
     {"W9", "lease grant and a key, 100 clients", "w9-", kAnyPairs, run_lease_grant},
     {"W10", "leases kept alive", "w10-", 2, run_lease_keep_alive},
     {"W11", "leases that expire together", "w11-", 1, run_lease_expiry},
+    {"W15", "failover of three members, by kill -9 and SIGSTOP", "w15-", 2, run_failover, 3},
     {"W18", "start after kill -9, and memory (W19)", "w18-", 2, run_restart},
+    {"W20", "three members: puts and ranges", "w20-", kAnyPairs, run_three_members, 3},
 };
 
 }  // namespace

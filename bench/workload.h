@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -43,6 +44,7 @@ struct Workload {
   // On a server just started, with an empty store. An error is a workload that did not do what it
   // should: a call that failed, an answer that is wrong, a count that is off.
   Result<std::vector<Row>> (*run)(Rig& rig);
+  std::size_t members = 1;  // of the cluster that it runs on
 };
 
 std::span<const Workload> all_workloads();
@@ -62,6 +64,8 @@ Result<std::vector<Row>> run_watch_catch_up(Rig& rig);
 Result<std::vector<Row>> run_lease_grant(Rig& rig);
 Result<std::vector<Row>> run_lease_keep_alive(Rig& rig);
 Result<std::vector<Row>> run_lease_expiry(Rig& rig);
+Result<std::vector<Row>> run_failover(Rig& rig);
 Result<std::vector<Row>> run_restart(Rig& rig);
+Result<std::vector<Row>> run_three_members(Rig& rig);
 
 }  // namespace conclave::bench

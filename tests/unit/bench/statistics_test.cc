@@ -51,6 +51,16 @@ TEST(Spread, MiddleAndEnds) {
   EXPECT_EQ(spread_of({}).max, 0);
 }
 
+TEST(Percentile, IsOneOfTheValues) {
+  std::vector<double> values;
+  for (int i = 20; i >= 1; --i) values.push_back(i);
+  EXPECT_EQ(percentile_of(values, 0.9), 18);
+  EXPECT_EQ(percentile_of(values, 0.91), 19);
+  EXPECT_EQ(percentile_of(values, 1), 20);
+  EXPECT_EQ(percentile_of(values, 0), 1);
+  EXPECT_EQ(percentile_of({}, 0.9), 0);
+}
+
 TEST(TimesBetter, FollowsTheDirection) {
   EXPECT_EQ(times_better(30, 10, Better::higher), 3);
   EXPECT_EQ(times_better(10, 30, Better::lower), 3);
