@@ -124,6 +124,9 @@ void Ledger::check_leader(raft::NodeId id, const replica::Replica& replica) {
   trace_.note("node ", id, " leads in term ", replica.raft().term());
   const raft::Log& log = replica.raft().log();
   const raft::Index last = last_index();
+  // One that was paused may count its votes late: what was committed in later terms it need not
+  // have, and it can commit nothing.
+  if (term_of(last) >= replica.raft().term()) return;
   if (log.last_index() < last ||
       (log.compacted().index <= last && log.term_at(last) && *log.term_at(last) != term_of(last))) {
     trace_.violation("node ", id, " leads in term ", replica.raft().term(), " without entry ", last,
