@@ -39,7 +39,7 @@ test: $(BUILD)/build.ninja
 SEEDS ?= 200
 sim: $(BUILD)/build.ninja
 	@cmake $(BUILD) > $(BUILD)/configure.log
-	@ninja -C $(BUILD) -j $(JOBS) bin/sim
+	@ninja -C $(BUILD) -j $(JOBS) --quiet bin/sim
 	@$(BUILD)/bin/sim --seeds $(SEEDS)
 
 # One workload: make bench BENCH='--only W2 --pairs 1'

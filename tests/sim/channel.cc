@@ -77,7 +77,7 @@ class SimChannels::MemberChannel final : public Channel {
  private:
   void arrive(const std::string& method, const std::string& request,
               const std::shared_ptr<Answer>& answer) {
-    SimNode* node = channels_.cluster_.find(member_);
+    SimNode* node = channels_.cluster_.find(channels_.resolve(member_));
     if (node == nullptr || node->state() == SimNode::State::stopped) {
       return answer->give(connection_lost(false), "");
     }
@@ -263,13 +263,21 @@ class Held final : public Stream {
 
 std::unique_ptr<Stream> SimChannels::MemberChannel::open(std::string_view method, std::string_view,
                                                          StreamSink sink) {
+  const raft::NodeId member = channels_.resolve(member_);
   std::shared_ptr<MemberStream> stream;
   if (method.ends_with("/Watch")) {
-    stream = std::make_shared<WatchOnMember>(channels_, member_, std::move(sink));
+    stream = std::make_shared<WatchOnMember>(channels_, member, std::move(sink));
   } else {
-    stream = std::make_shared<KeepAliveOnMember>(channels_, member_, std::move(sink));
+    stream = std::make_shared<KeepAliveOnMember>(channels_, member, std::move(sink));
   }
   return std::make_unique<Held>(stream, [stream] { stream->end(); });
+}
+
+raft::NodeId SimChannels::resolve(raft::NodeId member) {
+  const SimNode* node = cluster_.find(member);
+  if (node != nullptr && !node->removed()) return member;
+  const std::vector<SimNode*> others = cluster_.nodes();
+  return others.empty() ? member : others[member % others.size()]->id();
 }
 
 Result<std::unique_ptr<Channel>> SimChannels::open(const std::string& endpoint) {

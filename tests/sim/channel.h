@@ -17,7 +17,8 @@ namespace conclave::sim {
 // servers. Connections keep the order of what they carry, refuse at once where no process is, break
 // when it ends, and fall silent when it is paused or the client is cut off.
 //
-// An endpoint is a member's id, as "7:2379".
+// An endpoint is a member's id, as "7:2379". That of a member that was removed leads to another
+// one, as names do that an operator keeps up to date.
 class SimChannels final : public ChannelFactory {
  public:
   SimChannels(Cluster& cluster, SimExecutor& executor) : cluster_(cluster), executor_(executor) {}
@@ -38,6 +39,7 @@ class SimChannels final : public ChannelFactory {
   World& world() { return cluster_.world(); }
   bool is_cut() { return world().now() < cut_until_; }
   Duration delay() { return cluster_.network().usual_delay(); }
+  raft::NodeId resolve(raft::NodeId member);
 
   Cluster& cluster_;
   SimExecutor& executor_;

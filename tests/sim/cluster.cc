@@ -17,7 +17,10 @@ Cluster::Cluster(World& world, Trace& trace, const Plan& plan)
             network_,
             ledger_,
             [this](raft::NodeId id) { return find(id); },
-            [this](raft::NodeId id) { tell_of_end(id); }} {
+            [this](raft::NodeId id) { tell_of_end(id); },
+            [this](const DrainEnd& end) {
+              if (on_drained) on_drained(end);
+            }} {
   network_.deliver = [this](raft::NodeId from, raft::NodeId to, std::uint64_t data_incarnation,
                             const std::string& bytes) {
     if (SimNode* node = find(to)) node->receive(from, data_incarnation, bytes);

@@ -38,6 +38,8 @@ class Cluster {
   Ledger& ledger() { return ledger_; }
   const Plan& plan() const { return plan_; }
   bool healthy() const { return healthy_; }
+  // Told of each drain that came to its end.
+  std::function<void(const DrainEnd&)> on_drained;
 
  private:
   static std::vector<replica::Member> first_members(int count);
@@ -80,12 +82,14 @@ class ClientNetwork {
     const auto finish = [once](const Reply<Response>& reply) {
       if (const auto call = std::exchange(*once, nullptr)) call(reply);
     };
-    if (node.state() == SimNode::State::stopped) {
-      return world.after(delay(), [finish] { finish({false, true, {}, {}}); });
-    }
+    const auto refuse_connection = [this, &world, finish] {
+      world.after(delay(), [finish] { finish({false, true, {}, {}}); });
+    };
+    if (node.state() == SimNode::State::stopped) return refuse_connection();
     world.after(timeout, [finish] { finish({}); });
     if (lost()) return;
-    world.after(delay(), [this, &node, finish, request = std::move(request)] {
+    world.after(delay(), [this, &node, finish, refuse_connection, request = std::move(request)] {
+      if (node.state() == SimNode::State::stopped) return refuse_connection();
       node.call<Request, Response>(
           request, [this, finish](std::optional<api::Refusal> refusal, const Response& response) {
             if (lost()) return;

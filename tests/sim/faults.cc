@@ -7,12 +7,13 @@ namespace conclave::sim {
 using namespace std::chrono_literals;
 
 Faults::Faults(Cluster& cluster, ClientNetwork& network, Leases& leases, LeaseClient& lease_client,
-               const Operator& keeper)
+               const Operator& keeper, Drains& drains)
     : cluster_(cluster),
       network_(network),
       leases_(leases),
       lease_client_(lease_client),
-      keeper_(keeper) {
+      keeper_(keeper),
+      drains_(drains) {
   for (const Fault fault : cluster.plan().faults) {
     switch (fault) {
       case Fault::loss:  // the weather, and what clocks, snapshots and the operator do all along
@@ -22,6 +23,7 @@ Faults::Faults(Cluster& cluster, ClientNetwork& network, Leases& leases, LeaseCl
       case Fault::clock_drift:
       case Fault::damaged_snapshot:
       case Fault::membership_change:
+      case Fault::little_space:
         break;
       default:
         at_moments_.push_back(fault);
@@ -49,6 +51,7 @@ void Faults::strike(Fault fault) {
   // Leaders are where most of it matters.
   SimNode& node = leader != nullptr && world.chance(1, 3) ? *leader : cluster_.any_node();
   cluster_.trace().note("fault: ", name_of(fault), " at ", node.id());
+  drains_.disturbed();
   switch (fault) {
     case Fault::one_way_partition:
       return cut(false);
@@ -85,6 +88,10 @@ void Faults::strike(Fault fault) {
       return transfer();
     case Fault::lease_burst:
       return lease_client_.burst();
+    case Fault::drain:
+      return drains_.drain(node);
+    case Fault::defragmentation:
+      return defragment(node);
     default:
       return;
   }
@@ -153,6 +160,11 @@ void Faults::compact() {
   request.set_revision(std::max<std::int64_t>(1, cluster_.ledger().revision() - behind));
   network_.call<etcdserverpb::CompactionRequest, etcdserverpb::CompactionResponse>(
       cluster_.any_node(), std::move(request), 5s, [](const auto&) {});
+}
+
+void Faults::defragment(SimNode& node) {
+  network_.call<etcdserverpb::DefragmentRequest, etcdserverpb::DefragmentResponse>(
+      node, {}, 5s, [](const auto&) {});
 }
 
 void Faults::transfer() {

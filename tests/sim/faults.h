@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "tests/sim/cluster.h"
+#include "tests/sim/drains.h"
 #include "tests/sim/lease_clients.h"
 #include "tests/sim/operator.h"
 
@@ -15,7 +16,7 @@ namespace conclave::sim {
 class Faults {
  public:
   Faults(Cluster& cluster, ClientNetwork& network, Leases& leases, LeaseClient& lease_client,
-         const Operator& keeper);
+         const Operator& keeper, Drains& drains);
 
   void start();
 
@@ -28,12 +29,14 @@ class Faults {
   bool may_lose_data(const SimNode& node) const;
   void compact();
   void transfer();
+  void defragment(SimNode& node);
 
   Cluster& cluster_;
   ClientNetwork& network_;
   Leases& leases_;
   LeaseClient& lease_client_;
   const Operator& keeper_;
+  Drains& drains_;
   std::vector<Fault> at_moments_;
 };
 

@@ -1,4 +1,5 @@
 // Bugs that systems of this kind have had, each as the schedule that showed it.
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,6 +13,8 @@
 #include "conclave/session/turn_core.h"
 
 #include "tests/sim/channel.h"
+#include "tests/sim/drains.h"
+#include "tests/sim/kv_clients.h"
 #include "tests/sim/stage.h"
 #include "tests/sim/watch_clients.h"
 
@@ -207,6 +210,37 @@ void acknowledged_before_synced(Stage& stage) {
   }
 }
 
+// A restart of one member after the other, as for an upgrade: callers were left in doubt, and each
+// leader's end cost an election.
+void restarts_in_turn(Stage& stage) {
+  ClientNetwork network(stage.cluster());
+  const Operator keeper(stage.cluster(), network);
+  Drains drains(stage.cluster(), keeper);
+  Knowledge knowledge;
+  std::vector<std::unique_ptr<KvClient>> clients;
+  for (int i = 1; i <= 5; ++i) {
+    clients.push_back(std::make_unique<KvClient>(stage.cluster(), network, knowledge, i));
+    clients.back()->set_haste(5ms);
+    clients.back()->start();
+  }
+  stage.run_for(1s);
+  for (int i = 0; i < 6; ++i) {
+    SimNode& node = i % 2 == 0 ? stage.leader() : stage.follower();
+    const std::uint64_t lives = node.lives();
+    drains.drain(node);
+    ASSERT_TRUE(stage.run_until([&] { return node.is_running() && node.lives() == lives + 2; }));
+    stage.run_for(500ms);
+  }
+  for (const auto& client : clients) client->stop();
+  stage.run_for(8s);
+  ASSERT_TRUE(stage.settles());
+  EXPECT_GT(knowledge.history.size(), 1000U);
+  EXPECT_TRUE(std::ranges::all_of(knowledge.history, [](const test::EtcdOperation& operation) {
+    return operation.return_time_ns.has_value();
+  }));
+  EXPECT_TRUE(test::check_etcd_history(knowledge.history).linearizable());
+}
+
 // A process that wants one lock.
 struct Contender {
   explicit Contender(Stage& stage)
@@ -298,6 +332,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"snapshot_replays_events", snapshot_replays_events, 5},
                     Case{"deletion_at_compaction", deletion_at_compaction},
                     Case{"members_compact_apart", members_compact_apart},
+                    Case{"restarts_in_turn", restarts_in_turn},
                     Case{"lock_after_lease", lock_after_lease},
                     Case{"rivals_after_a_leaders_end", rivals_after_a_leaders_end},
                     Case{"acknowledged_before_synced", acknowledged_before_synced}),

@@ -39,34 +39,71 @@ void KvClient::act() {
   return read_in_past();
 }
 
-// `value` is what the request writes if it is carried out; empty for one that writes nothing.
+// `write` is what the request does if it is carried out; none for one that only reads.
 template <class Request, class Response, class Check>
-void KvClient::call(Request request, const std::string& value, Check check) {
+void KvClient::call(Request request, std::optional<Write> write, Check check) {
   const Began began{cluster_.world().now(), knowledge_.revision};
-  network_.call<Request, Response>(*node_, std::move(request), cluster_.world().between(1s, 7s),
-                                   [this, began, value, check](const Reply<Response>& reply) {
-                                     if (reply.ok) {
-                                       ++knowledge_.answered;
-                                       check(began, reply.response);
-                                       if (!value.empty()) knowledge_.last_write = began.at;
-                                     } else {
-                                       ++knowledge_.unknown;
-                                       if (reply.surely_not_done && !value.empty())
-                                         knowledge_.refused.insert(value);
-                                       if (cluster_.world().chance(1, 2)) node_ = nullptr;
-                                     }
-                                     go_on();
-                                   });
+  network_.call<Request, Response>(
+      *node_, std::move(request), cluster_.world().between(1s, 7s),
+      [this, began, write = std::move(write), check](const Reply<Response>& reply) {
+        if (reply.ok) {
+          ++knowledge_.answered;
+          check(began, reply.response);
+          if (write && !write->args.value.empty()) knowledge_.last_write = began.at;
+        } else {
+          ++knowledge_.unknown;
+          if (write && reply.surely_not_done && !write->args.value.empty())
+            knowledge_.refused.insert(write->args.value);
+          if (write && !reply.surely_not_done)
+            record(began, write->key, write->kind, write->args, std::nullopt);
+          if (cluster_.world().chance(1, 2)) node_ = nullptr;
+        }
+        go_on();
+      });
+}
+
+// Without a result: its outcome is unknown.
+void KvClient::record(const Began& began, const std::string& key, Kind kind, Args args,
+                      std::optional<test::EtcdKeyModel::Result> result) {
+  test::EtcdOperation operation;
+  operation.client = number_;
+  operation.key = key;
+  operation.call_time_ns = began.at.time_since_epoch().count();
+  if (result) {
+    operation.return_time_ns = cluster_.world().now().time_since_epoch().count();
+    operation.result = *std::move(result);
+  }
+  operation.kind = kind;
+  operation.args = std::move(args);
+  knowledge_.history.push_back(std::move(operation));
+}
+
+void KvClient::record_put(const Began& began, const Write& write, std::int64_t revision) {
+  test::EtcdKeyModel::Result result;
+  result.revision = revision;
+  record(began, write.key, write.kind, write.args, std::move(result));
+}
+
+void KvClient::record_read(const Began& began, const std::string& key,
+                           const etcdserverpb::RangeResponse& response) {
+  test::EtcdKeyModel::Result result;
+  result.revision = response.header().revision();
+  for (const mvccpb::KeyValue& kv : response.kvs()) {
+    if (kv.key() == key) result.found = {kv.value(), kv.mod_revision()};
+  }
+  record(began, key, Kind::get, {}, std::move(result));
 }
 
 void KvClient::put() {
   etcdserverpb::PutRequest request;
   request.set_key(any_key());
   request.set_value(new_value());
-  const std::string value = request.value();
+  const Write write{request.key(), Kind::put, {request.value()}};
   call<etcdserverpb::PutRequest, etcdserverpb::PutResponse>(
-      std::move(request), value, [this, value](const Began& began, const auto& response) {
-        check_written(began, value, response.header().revision());
+      std::move(request), write, [this, write](const Began& began, const auto& response) {
+        const std::int64_t revision = response.header().revision();
+        check_written(began, write.args.value, revision);
+        record_put(began, write, revision);
       });
 }
 
@@ -76,7 +113,8 @@ void KvClient::get(bool serializable) {
   request.set_key(key);
   request.set_serializable(serializable);
   call<etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>(
-      std::move(request), "", [this, key, serializable](const Began& began, const auto& response) {
+      std::move(request), std::nullopt,
+      [this, key, serializable](const Began& began, const auto& response) {
         const std::int64_t revision = response.header().revision();
         // One that may be stale is held to the state of its revision alone.
         if (serializable) {
@@ -85,6 +123,7 @@ void KvClient::get(bool serializable) {
           knowledge_.revision = known;
         } else {
           check_revision(began, revision, "a read");
+          record_read(began, key, response);
         }
         check_kvs(response.kvs(), key, key + '\0', revision);
       });
@@ -95,9 +134,10 @@ void KvClient::get_all() {
   request.set_key(kPrefix);
   request.set_range_end(kPrefixEnd);
   call<etcdserverpb::RangeRequest, etcdserverpb::RangeResponse>(
-      std::move(request), "", [this](const Began& began, const auto& response) {
+      std::move(request), std::nullopt, [this](const Began& began, const auto& response) {
         check_revision(began, response.header().revision(), "a read of all");
         check_kvs(response.kvs(), kPrefix, kPrefixEnd, response.header().revision());
+        for (std::uint64_t i = 0; i < kKeys; ++i) record_read(began, key_of(i), response);
       });
 }
 
@@ -106,8 +146,13 @@ void KvClient::erase() {
   const std::string key = any_key();
   request.set_key(key);
   call<etcdserverpb::DeleteRangeRequest, etcdserverpb::DeleteRangeResponse>(
-      std::move(request), "", [this, key](const Began& began, const auto& response) {
+      std::move(request), Write{key, Kind::erase},
+      [this, key](const Began& began, const auto& response) {
         check_erased(began, key, response);
+        test::EtcdKeyModel::Result result;
+        result.revision = response.header().revision();
+        result.deleted = response.deleted();
+        record(began, key, Kind::erase, {}, std::move(result));
       });
 }
 
@@ -127,10 +172,10 @@ void KvClient::compare_and_put() {
   put.set_value(new_value());
   request.add_success()->mutable_request_range()->set_key(any_key());
   request.add_failure()->mutable_request_range()->set_key(key);
-  const std::string value = put.value();
+  const Write write{key, Kind::compare_and_put, {put.value(), expected}};
   call<etcdserverpb::TxnRequest, etcdserverpb::TxnResponse>(
-      std::move(request), value, [=, this](const Began& began, const auto& response) {
-        check_compared(began, key, expected, value, response);
+      std::move(request), write, [this, write](const Began& began, const auto& response) {
+        check_compared(began, write, response);
       });
 }
 
@@ -148,10 +193,11 @@ void KvClient::read_in_past() {
   range.set_key(kPrefix);
   range.set_range_end(kPrefixEnd);
   range.set_revision(revision);
-  const std::string value = put.value();
+  const Write write{put.key(), Kind::put, {put.value()}};
   call<etcdserverpb::TxnRequest, etcdserverpb::TxnResponse>(
-      std::move(request), value, [=, this](const Began& began, const auto& response) {
-        check_written(began, value, response.header().revision());
+      std::move(request), write, [=, this](const Began& began, const auto& response) {
+        check_written(began, write.args.value, response.header().revision());
+        record_put(began, write, response.header().revision());
         if (response.responses_size() == 2) {
           check_kvs(response.responses(1).response_range().kvs(), kPrefix, kPrefixEnd, revision);
         }
@@ -212,24 +258,38 @@ void KvClient::check_erased(const Began& began, const std::string& key,
   }
 }
 
-void KvClient::check_compared(const Began& began, const std::string& key, std::int64_t expected,
-                              const std::string& value, const etcdserverpb::TxnResponse& response) {
+void KvClient::check_compared(const Began& began, const Write& write,
+                              const etcdserverpb::TxnResponse& response) {
+  const std::string& key = write.key;
+  const std::int64_t expected = write.args.compare_revision;
   const std::int64_t revision = response.header().revision();
   const std::int64_t before = response.succeeded() ? revision - 1 : revision;
+  test::EtcdKeyModel::Result result;
+  result.revision = revision;
+  result.succeeded = response.succeeded();
+  if (!response.succeeded() && response.responses(0).response_range().kvs_size() == 1) {
+    const mvccpb::KeyValue& found = response.responses(0).response_range().kvs(0);
+    result.found = {found.value(), found.mod_revision()};
+  }
+  record(began, key, write.kind, write.args, std::move(result));
   const auto* kv = cluster_.ledger().at(key, before);
   const bool holds = (kv == nullptr ? 0 : kv->mod_revision()) == expected;
   if (holds != response.succeeded()) {
     cluster_.trace().violation("a compare of ", key, " with ", expected, " at revision ", before,
                                " came out wrong");
   }
-  if (response.succeeded()) return check_written(began, value, revision);
+  if (response.succeeded()) return check_written(began, write.args.value, revision);
   if (!check_revision(began, revision, "a compare that failed")) return;
   check_kvs(response.responses(0).response_range().kvs(), key, key + '\0', revision);
-  knowledge_.refused.insert(value);
+  knowledge_.refused.insert(write.args.value);
+}
+
+std::string KvClient::key_of(std::uint64_t number) {
+  return kPrefix + std::to_string(number);
 }
 
 std::string KvClient::any_key() {
-  return kPrefix + std::to_string(cluster_.world().random().below(kKeys));
+  return key_of(cluster_.world().random().below(kKeys));
 }
 
 std::string KvClient::new_value() {

@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "tests/sim/cluster.h"
+#include "tests/support/etcd_key_model.h"
 
 namespace conclave::sim {
 
@@ -19,12 +21,15 @@ namespace conclave::sim {
 // - A write that was answered stands in the history at the revision of the answer, once; after the
 //   call began.
 // - A write without an answer stands there once or never; one that was surely refused, never.
+//
+// The operations themselves are kept, too, for a judge who knows nothing of the one history.
 struct Knowledge {
   std::int64_t revision = 0;      // the highest that anybody was told of
   std::set<std::string> refused;  // values of writes that were surely not carried out
   std::uint64_t answered = 0;
   std::uint64_t unknown = 0;
   Instant last_write{};  // when the last write that was answered began
+  std::vector<test::EtcdOperation> history;
 };
 
 // One client that puts, gets, deletes and compares, one call at a time, at whichever member.
@@ -41,8 +46,20 @@ class KvClient {
     Instant at;
     std::int64_t revision;
   };
+  using Kind = test::EtcdKeyModel::Kind;
+  using Args = test::EtcdKeyModel::Args;
+  struct Write {
+    std::string key;
+    Kind kind{};
+    Args args{};
+  };
   template <class Request, class Response, class Check>
-  void call(Request request, const std::string& value, Check check);
+  void call(Request request, std::optional<Write> write, Check check);
+  void record(const Began& began, const std::string& key, Kind kind, Args args,
+              std::optional<test::EtcdKeyModel::Result> result);
+  void record_put(const Began& began, const Write& write, std::int64_t revision);
+  void record_read(const Began& began, const std::string& key,
+                   const etcdserverpb::RangeResponse& response);
   void act();
   void go_on();
   void put();
@@ -58,8 +75,9 @@ class KvClient {
   void check_written(const Began& began, const std::string& value, std::int64_t revision);
   void check_erased(const Began& began, const std::string& key,
                     const etcdserverpb::DeleteRangeResponse& response);
-  void check_compared(const Began& began, const std::string& key, std::int64_t expected,
-                      const std::string& value, const etcdserverpb::TxnResponse& response);
+  void check_compared(const Began& began, const Write& write,
+                      const etcdserverpb::TxnResponse& response);
+  static std::string key_of(std::uint64_t number);
   std::string any_key();
   std::string new_value();
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "conclave/base/crc32c.h"
 
@@ -70,8 +71,11 @@ void Ledger::observe(raft::NodeId id, const replica::Replica& replica, raft::Ind
   for (raft::Index index = std::max(seen, log.compacted().index) + 1; index <= committed; ++index) {
     commit(id, replica, log.at(index));
   }
+  if (seen == 0) compared_.erase(id);
   seen = committed;
-  configs_[id] = replica.raft().config();
+  if (raft::ConfigState& config = configs_[id]; config != replica.raft().config()) {
+    config = replica.raft().config();
+  }
   check_state(id, replica);
 }
 
@@ -120,6 +124,9 @@ void Ledger::check_leader(raft::NodeId id, const replica::Replica& replica) {
   trace_.note("node ", id, " leads in term ", replica.raft().term());
   const raft::Log& log = replica.raft().log();
   const raft::Index last = last_index();
+  // One that was paused may count its votes late: what was committed in later terms it need not
+  // have, and it can commit nothing.
+  if (term_of(last) >= replica.raft().term()) return;
   if (log.last_index() < last ||
       (log.compacted().index <= last && log.term_at(last) && *log.term_at(last) != term_of(last))) {
     trace_.violation("node ", id, " leads in term ", replica.raft().term(), " without entry ", last,
@@ -131,7 +138,7 @@ void Ledger::check_state(raft::NodeId id, const replica::Replica& replica) {
   const raft::Index applied = replica.state().applied_index();
   if (applied % kDigestEvery != 0) return;
   const auto expected = digests_.find(applied);
-  if (expected == digests_.end()) return;
+  if (expected == digests_.end() || std::exchange(compared_[id], applied) == applied) return;
   if (digest_of(replica.state()) != expected->second) {
     trace_.violation("node ", id, " has another state than the witness after entry ", applied);
   }
@@ -152,8 +159,13 @@ void Ledger::apply(const raft::Entry& entry) {
                                      proposal.lease_expire().ids().end());
     if (proposal.has_lease_revoke()) leases.push_back(proposal.lease_revoke().id());
     std::erase_if(leases, [&](std::int64_t id) { return !witness_.lessor().exists(id); });
+    const bool full = witness_.alarms().any(etcdserverpb::NOSPACE);
     auto outcome = witness_.apply(entry, proposal, nullptr);
     CONCLAVE_CHECK(outcome, "an entry that the witness cannot apply");
+    if (full && proposal.has_put() && revision() != before) {
+      trace_.violation("entry ", entry.index, " puts where there is no space");
+    }
+    keep_alarms(entry.index);
     for (const mvcc::SharedEvents& events : outcome->events) keep(events);
     for (const std::int64_t id : leases) {
       if (!witness_.lessor().exists(id)) ended.push_back({id, proposal.has_lease_expire()});
@@ -163,7 +175,8 @@ void Ledger::apply(const raft::Entry& entry) {
   }
   if (entry.index % kDigestEvery == 0) digests_[entry.index] = digest_of(witness_);
   if (!ended.empty() && on_leases_ended) on_leases_ended(ended);
-  if ((!ended.empty() || revision() != before) && on_change) on_change();
+  if (ended.empty() && revision() == before) return;
+  for (const auto& listener : on_change) listener();
 }
 
 void Ledger::apply_config(const raft::Entry& entry) {
@@ -192,6 +205,27 @@ void Ledger::keep(const mvcc::SharedEvents& events) {
                        earlier->second, " and ", events->revision);
     }
   }
+}
+
+void Ledger::keep_alarms(raft::Index index) {
+  etcdserverpb::AlarmResponse raised;
+  if (!witness_.alarms().none()) witness_.alarms().list(etcdserverpb::NONE, raised);
+  std::string text = raised.SerializeAsString();
+  if (text == alarms_.rbegin()->second) return;
+  trace_.note("alarms: ", raised.alarms_size());
+  alarms_[index] = std::move(text);
+}
+
+bool Ledger::had_alarms(const etcdserverpb::AlarmResponse& response, raft::Index first,
+                        raft::Index last) const {
+  etcdserverpb::AlarmResponse told;
+  *told.mutable_alarms() = response.alarms();
+  const std::string text = told.SerializeAsString();
+  for (auto at = std::prev(alarms_.upper_bound(first)); at != alarms_.end() && at->first <= last;
+       ++at) {
+    if (at->second == text) return true;
+  }
+  return false;
 }
 
 const std::vector<Version>& Ledger::versions(const std::string& key) const {

@@ -34,6 +34,7 @@ std::uint64_t digest_of(const replica::StateMachine& state);
 // - Of each term there is one leader, and it has everything that was committed before.
 // - Members that have applied the same entries are equal, and equal to the witness.
 // - A value that begins with "u" is written once.
+// - While an alarm for want of space is raised, nothing is added.
 class Ledger {
  public:
   Ledger(Trace& trace, const std::vector<replica::Member>& members);
@@ -46,7 +47,7 @@ class Ledger {
     bool expired;  // else revoked
   };
   std::function<void(const std::vector<LeaseEnd>&)> on_leases_ended;
-  std::function<void()> on_change;  // after each new revision or lease end
+  std::vector<std::function<void()>> on_change;  // after each new revision or lease end
 
   // `seen` is how far this member's log was looked at in its present life.
   void observe(raft::NodeId id, const replica::Replica& replica, raft::Index& seen);
@@ -66,6 +67,9 @@ class Ledger {
   const std::map<std::int64_t, mvcc::SharedEvents>& events() const { return events_; }
   // The revision that first wrote this value, or 0.
   std::int64_t revision_of_value(const std::string& value) const;
+  // Whether these were the alarms after some entry of [first, last].
+  bool had_alarms(const etcdserverpb::AlarmResponse& response, raft::Index first,
+                  raft::Index last) const;
 
  private:
   static constexpr raft::Index kFirst = 1;  // the place before every log
@@ -80,6 +84,7 @@ class Ledger {
   void check_state(raft::NodeId id, const replica::Replica& replica);
   void apply(const raft::Entry& entry);
   void apply_config(const raft::Entry& entry);
+  void keep_alarms(raft::Index index);
   void keep(const mvcc::SharedEvents& events);
 
   Trace& trace_;
@@ -88,10 +93,12 @@ class Ledger {
   replica::StateMachine witness_;
   std::map<raft::Term, raft::NodeId> leaders_;
   std::map<raft::NodeId, raft::ConfigState> configs_;  // of each member, after its last step
+  std::map<raft::NodeId, raft::Index> compared_;       // what each had applied when last compared
   std::map<raft::Index, std::uint64_t> digests_;
   std::map<std::string, std::vector<Version>> versions_;
   std::map<std::int64_t, mvcc::SharedEvents> events_;
   std::map<std::string, std::int64_t> values_;
+  std::map<raft::Index, std::string> alarms_{{kFirst, ""}};  // by the entry that changed them
 };
 
 }  // namespace conclave::sim

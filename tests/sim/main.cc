@@ -30,6 +30,7 @@ struct Arguments {
   std::uint64_t seeds = 200;
   unsigned threads = 2;
   std::string trace;
+  bool timing = false;
   RunOptions run;
 };
 
@@ -40,7 +41,8 @@ constexpr char kUsage[] =
     "  --nodes N     3 or 5; by the seed if it is not given\n"
     "  --seconds N   of virtual time, a seed (60)\n"
     "  --threads N   seeds at a time (2)\n"
-    "  --trace FILE  what happened, one line each\n";
+    "  --trace FILE  what happened, one line each\n"
+    "  --timing yes  how long it took, too: all else that is printed is the same each time\n";
 
 // A broken invariant inside the product ends the process: the seed must be known even then.
 thread_local char replay_line[160];
@@ -77,6 +79,8 @@ bool parse(int argc, char** argv, Arguments& arguments) {
       arguments.run.nodes = static_cast<int>(number);
     } else if (name == "--seconds") {
       arguments.run.length = std::chrono::seconds(number);
+    } else if (name == "--timing") {
+      arguments.timing = value == "yes";
     } else if (name == "--threads" && number > 0) {
       arguments.threads = static_cast<unsigned>(number);
     } else {
@@ -101,12 +105,17 @@ class Runner {
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
     std::printf("entries=%" PRIu64 " answered=%" PRIu64 " unanswered=%" PRIu64
                 " watch_events=%" PRIu64 " leases=%" PRIu64 " expired=%" PRIu64 " starts=%" PRIu64
-                " locks=%" PRIu64 " guarded_writes=%" PRIu64 " terms=%" PRIu64 "\n",
+                " turns=%" PRIu64 " guarded_writes=%" PRIu64 " leader_changes=%" PRIu64
+                " observed=%" PRIu64 " drains=%" PRIu64 " calm_drains=%" PRIu64
+                " undecided=%" PRIu64 " terms=%" PRIu64 "\n",
                 counts_.entries, counts_.answered, counts_.unanswered, counts_.watch_events,
-                counts_.leases, counts_.leases_expired, counts_.starts, counts_.locks,
-                counts_.guarded_writes, counts_.terms);
-    std::printf("%.3f seconds, %.1f ms a seed and thread\n", took.count(),
-                took.count() * 1000 * arguments_.threads / static_cast<double>(results_.size()));
+                counts_.leases, counts_.leases_expired, counts_.starts, counts_.turns,
+                counts_.guarded_writes, counts_.leader_changes, counts_.observed, counts_.drains,
+                counts_.calm_drains, counts_.undecided, counts_.terms);
+    if (arguments_.timing) {
+      std::printf("%.3f seconds, %.1f ms a seed and thread\n", took.count(),
+                  took.count() * 1000 * arguments_.threads / static_cast<double>(results_.size()));
+    }
     std::printf("digest=%016" PRIx64 " seeds=%zu failed=%zu\n", digest_, results_.size(), failed_);
     return failed_ == 0 ? 0 : 1;
   }

@@ -21,6 +21,8 @@ struct Weather {
   std::uint64_t overtaken = 0;  // leaves the order of its link
   std::uint64_t delayed = 0;    // by up to `delay_max`
   Duration delay_max{};
+  std::uint64_t broken = 0;   // streams, at each of their pieces
+  std::uint64_t damaged = 0;  // pieces of streams
 };
 
 // One-way links between members. A link keeps the order of its messages, but for those that the
@@ -42,6 +44,13 @@ class SimNetwork {
   void cut(raft::NodeId from, raft::NodeId to) { cut_.insert({from, to}); }
   void join(raft::NodeId from, raft::NodeId to) { cut_.erase({from, to}); }
   void join_all() { cut_.clear(); }
+  bool breaks_stream() { return unlucky(weather_.broken); }
+  bool damages_piece() { return unlucky(weather_.damaged); }
+  // Nothing is cut, and nothing befalls a message.
+  bool is_calm() const {
+    return cut_.empty() &&
+           weather_.lost + weather_.doubled + weather_.overtaken + weather_.delayed == 0;
+  }
   bool is_open(raft::NodeId from, raft::NodeId to) const { return !cut_.contains({from, to}); }
   // Of one message or piece of a stream, without the weather.
   Duration usual_delay() {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tests/sim/cluster.h"
+
 namespace conclave::sim {
 
 using namespace std::chrono_literals;
@@ -35,7 +37,7 @@ void SimNode::plan_step(Duration delay) {
   site_.world.at(when, [this, timer = ++timer_, life = life_] {
     if (timer != timer_ || life != life_) return;
     next_step_.reset();
-    if (state_ == State::running) step();
+    if (state_ == State::running && !(drain_ && drain_->ends)) step();
   });
 }
 
@@ -48,6 +50,7 @@ void SimNode::step() {
     next_tick_ = std::max(next_tick_ + kTick, steady);
     replica_->tick(now);
   }
+  if (drain_) replica_->flush();
   const Result<void> processed = replica_->process(now);
   site_.ledger.observe(id(), *replica_, seen_);
   if (!processed) {
@@ -60,6 +63,7 @@ void SimNode::step() {
     site_.trace.note("node ", id(), " counts again");
   }
   carry_out(replica_->take_output());
+  if (drain_ && drained()) return end_drained();
   plan_next_step();
 }
 
@@ -88,6 +92,7 @@ void SimNode::carry_out(replica::Output output) {
     const auto ticket = tickets_.extract(answer.id);
     CONCLAVE_CHECK(!ticket.empty(), "an answer to a request that does not wait");
     if (answer.held != nullptr) replica_->response_sent(answer.held_bytes);
+    if (drain_ && answer.refusal && !surely_not_done(*answer.refusal)) ++drain_->unknown;
     ticket.mapped()->finish(answer.refusal);
   }
   for (const replica::WatchDelivery& delivery : output.deliveries) {
@@ -101,7 +106,9 @@ void SimNode::carry_out(replica::Output output) {
     });
   }
   // What nobody waits for goes along with the next write that must be synced.
-  if (std::ranges::any_of(log_writes_, [](const auto& write) { return write.must_sync; })) {
+  const bool must_sync =
+      std::ranges::any_of(log_writes_, [](const auto& write) { return write.must_sync; });
+  if (must_sync || drain_) {
     for (auto& write : std::exchange(log_writes_, {})) log_queue_.push_back(std::move(write));
   }
   begin_store_job();
@@ -146,6 +153,7 @@ void SimNode::end_process() {
   ++life_;
   state_ = State::stopped;
   next_step_.reset();
+  drain_.reset();
   events_.clear();
   tickets_.clear();
   log_writes_.clear();
@@ -194,6 +202,7 @@ void SimNode::receive(raft::NodeId from, std::uint64_t data_incarnation, const s
   if (!content) return site_.trace.violation("a message of node ", from, " cannot be read");
   post([this, from, data_incarnation,
         content = std::make_shared<replica::PeerContent>(*std::move(content))] {
+    if (drain_ && drain_->served) return;
     replica_->receive(from, data_incarnation, std::move(*content), local_now());
   });
 }

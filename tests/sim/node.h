@@ -25,6 +25,15 @@ namespace conclave::sim {
 
 class SimNode;
 
+// How a process that was told to stop came to its end.
+struct DrainEnd {
+  raft::NodeId node = 0;
+  bool in_time = false;        // there was nothing more to do
+  std::uint64_t unknown = 0;   // answers that left their callers in doubt
+  std::size_t unanswered = 0;  // calls that went without an answer
+  Duration took{};
+};
+
 // What all members of a run share.
 struct Site {
   World& world;
@@ -34,6 +43,7 @@ struct Site {
   Ledger& ledger;
   std::function<SimNode*(raft::NodeId)> find;
   std::function<void(raft::NodeId)> process_ended;
+  std::function<void(const DrainEnd&)> drained;
 };
 
 // What a caller is told, and the response where there is no refusal.
@@ -63,6 +73,10 @@ class SimNode {
   void start();
   void kill();
   void power_cut();
+  // As SIGTERM does: it serves to the end what it has begun, hands leadership over, ends, and comes
+  // back after a while.
+  void drain();
+  bool drains() const { return drain_.has_value(); }
   void pause();
   void resume();
   State state() const { return state_; }
@@ -83,6 +97,11 @@ class SimNode {
   // It was removed from the cluster, and somebody has switched it off.
   void decommission();
   bool is_damaged() const { return damaged_ || repairing_ || wiped_; }
+  // Serves as well as it can.
+  bool is_well() const {
+    return is_running() && !drain_ && !is_damaged() && !disk_trouble_ &&
+           slow_job_max_ == Duration(0);
+  }
   bool wiped() const { return wiped_; }
 
   // The network.
@@ -100,6 +119,8 @@ class SimNode {
     auto ticket = std::make_unique<Ticket<Request, Response>>();
     ticket->request = std::move(request);
     ticket->done = std::move(done);
+    // One that is about to be gone says that it did nothing.
+    if (drain_ && drain_->ends) return ticket->finish(api::Refusal::no_leader);
     post([this, ticket = std::shared_ptr<Ticket<Request, Response>>(std::move(ticket))] {
       const replica::RequestId id = next_request_++;
       tickets_[id] = ticket;
@@ -153,6 +174,17 @@ class SimNode {
   void carry_out(replica::Output output);
   void fail(const Error& error, bool expected);
   void end_process();
+
+  // node_drain.cc
+  struct Drain {
+    Instant began;        // true time
+    bool served = false;  // nobody waits any more: others are not listened to
+    bool ends = false;    // only the disks still have something to do
+    std::uint64_t unknown = 0;
+  };
+  bool drained();
+  void end_drained();
+  void finish_drain();
 
   // node_start.cc: what a start finds
   replica::Options replica_options();
@@ -216,6 +248,7 @@ class SimNode {
   std::vector<Event> events_;
   std::optional<Instant> next_step_;  // true time
   std::uint64_t timer_ = 0;
+  std::optional<Drain> drain_;
   Instant next_tick_{};  // by the clock that does not jump
   replica::RequestId next_request_ = 1;
   std::map<replica::RequestId, std::shared_ptr<AnyTicket>> tickets_;

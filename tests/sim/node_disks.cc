@@ -54,6 +54,7 @@ void SimNode::finish_log_job() {
   }
   if (!done) return fail(done.error(), disk_trouble_);
   begin_log_job();
+  finish_drain();
 }
 
 Result<void> SimNode::do_log_job() {
@@ -121,12 +122,13 @@ void SimNode::finish_store_job() {
       replica_->batch_committed(storage_->size_bytes(), storage_->size_in_use_bytes());
     });
   } else if (std::exchange(defragmentation_, false)) {
-    post([this] {
-      replica_->defragmented(true, storage_->size_bytes(), storage_->size_in_use_bytes());
+    post([this, done = site_.world.chance(4, 5)] {
+      replica_->defragmented(done, storage_->size_bytes(), storage_->size_in_use_bytes());
     });
   }
   begin_store_job();
   begin_log_job();
+  finish_drain();
 }
 
 // The end of the process finds a job at any place of its work.

@@ -35,7 +35,7 @@ void SimNode::send_piece(const std::shared_ptr<Outgoing>& outgoing) {
   SimNode* receiver = site_.find(outgoing->to);
   if (receiver == nullptr || !receiver->is_running() ||
       !site_.network.is_open(id(), outgoing->to) || !site_.network.is_open(outgoing->to, id()) ||
-      site_.world.chance(1, 100)) {
+      site_.network.breaks_stream()) {
     return end_outgoing(outgoing, false);
   }
   if (!std::exchange(outgoing->begun, true) && !receiver->begin_snapshot(outgoing->stream)) {
@@ -52,7 +52,7 @@ void SimNode::send_piece(const std::shared_ptr<Outgoing>& outgoing) {
   }
   std::string piece = outgoing->waiting.substr(0, kPieceBytes);
   outgoing->waiting.erase(0, kPieceBytes);
-  if (site_.plan.has(Fault::damaged_snapshot) && site_.world.chance(1, 20)) {
+  if (site_.network.damages_piece()) {
     piece[random_.below(piece.size())] ^= static_cast<char>(1 << random_.below(8));
     site_.trace.note("a piece of a snapshot is damaged");
   }

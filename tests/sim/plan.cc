@@ -50,6 +50,12 @@ std::string_view name_of(Fault fault) {
       return "leadership_transfer";
     case Fault::lease_burst:
       return "lease_burst";
+    case Fault::drain:
+      return "drain";
+    case Fault::little_space:
+      return "little_space";
+    case Fault::defragmentation:
+      return "defragmentation";
   }
   CONCLAVE_CHECK(false, "a fault without a name");
 }
@@ -69,9 +75,12 @@ Plan draw_plan(World& world, int nodes) {
   plan.weather.overtaken = rate(Fault::reorder, 300);
   plan.weather.delayed = rate(Fault::delay, 200);
   plan.weather.delay_max = world.between(5ms, 400ms);
+  plan.weather.broken = 10;
+  if (plan.has(Fault::damaged_snapshot)) plan.weather.damaged = 50;
   plan.pause_min = world.between(50ms, 500ms);
   plan.pause_max = plan.pause_min + world.between(200ms, 4s);
   plan.kept_log_entries = plan.has(Fault::compaction) ? 5 + world.random().below(100) : 20000;
+  if (plan.has(Fault::little_space)) plan.quota_bytes = (20 + world.random().below(150)) << 10;
   return plan;
 }
 

@@ -31,8 +31,11 @@ enum class Fault : std::uint8_t {
   compaction,
   leadership_transfer,
   lease_burst,
+  drain,         // a member ends as it should, and comes back
+  little_space,  // the quota is reached, and an operator raises alarms, too
+  defragmentation,
 };
-constexpr int kFaultKinds = 21;
+constexpr int kFaultKinds = 24;
 std::string_view name_of(Fault fault);
 
 // What a seed is about: each has its own few or many kinds of fault, since faults that are always
@@ -44,6 +47,7 @@ struct Plan {
   Duration pause_min{};  // between faults that strike at a moment
   Duration pause_max{};
   std::uint64_t kept_log_entries = 0;
+  std::uint64_t quota_bytes = std::uint64_t{2} << 30;
 
   bool has(Fault fault) const { return faults.contains(fault); }
 };

@@ -4,11 +4,14 @@
 #include <memory>
 
 #include "tests/sim/cluster.h"
+#include "tests/sim/drains.h"
+#include "tests/sim/election_clients.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/kv_clients.h"
 #include "tests/sim/lease_clients.h"
 #include "tests/sim/lock_clients.h"
 #include "tests/sim/operator.h"
+#include "tests/sim/space_keeper.h"
 #include "tests/sim/watch_clients.h"
 
 namespace conclave::sim {
@@ -19,6 +22,8 @@ namespace {
 
 constexpr Duration kProgress = 10 * SimNode::kTick * SimNode::kElectionTicks;
 constexpr Duration kQuietEnd = 8s;  // longer than any lease lives
+// With the revisions that answers carry, a search is straight; this is for those that are not.
+constexpr test::SearchLimits kSearch{.max_configurations = 20'000};
 
 class Run {
  public:
@@ -31,9 +36,13 @@ class Run {
         network_(cluster_),
         leases_(cluster_),
         operator_(cluster_, network_),
+        space_keeper_(cluster_, network_),
+        drains_(cluster_, operator_),
         lease_client_(cluster_, network_, leases_, 1),
-        locks_(cluster_),
-        faults_(cluster_, network_, leases_, lease_client_, operator_) {
+        turns_(cluster_),
+        locks_(cluster_, turns_),
+        election_(cluster_, turns_),
+        faults_(cluster_, network_, leases_, lease_client_, operator_, drains_) {
     trace_.note("seed ", seed, ", ", plan_.nodes, " nodes");
     for (const Fault fault : plan_.faults) trace_.note("plan: ", name_of(fault));
   }
@@ -51,6 +60,8 @@ class Run {
     advance(std::max<Duration>(options_.length - calm, options_.length / 4));
     const Instant healed = world_.now();
     cluster_.heal();
+    locks_.heal();
+    election_.heal();
     advance(kProgress);
     check_progress(healed);
     stop();
@@ -76,9 +87,12 @@ class Run {
       watches_.push_back(std::make_unique<WatchClient>(cluster_, prefix));
       watches_.back()->start();
     }
+    turns_.start();
     locks_.start();
+    election_.start();
     faults_.start();
     operator_.start();
+    space_keeper_.start();
   }
 
   void stop() {
@@ -86,6 +100,7 @@ class Run {
     for (const auto& client : more_leases_) client->stop();
     lease_client_.stop();
     locks_.stop();
+    election_.stop();
     for (const auto& watch : watches_) watch->stop();
   }
 
@@ -97,8 +112,11 @@ class Run {
   }
 
   void check_progress(Instant healed) {
-    if (!trace_.violations().empty() || knowledge_.last_write >= healed) return;
-    trace_.violation("no write got through within ten election timeouts after the faults' end");
+    if (!trace_.violations().empty()) return;
+    if (knowledge_.last_write < healed) {
+      trace_.violation("no write got through within ten election timeouts after the faults' end");
+    }
+    election_.check_progress(healed);
   }
 
   void check_end() {
@@ -113,8 +131,18 @@ class Run {
     if (const std::size_t left = ledger.witness().lessor().size(); left != 0) {
       trace_.violation(left, " leases that nobody renews have not expired");
     }
-    if (!locks_.checker().queues_are_empty()) trace_.violation("a contender was left behind");
+    if (!turns_.queues_are_empty()) trace_.violation("a contender was left behind");
+    election_.check_complete();
     for (SimNode* node : cluster_.nodes()) check_member(*node);
+    check_linearizability();
+  }
+
+  void check_linearizability() {
+    const test::Verdict verdict = test::check_etcd_history(knowledge_.history, kSearch);
+    if (verdict.answer == test::Verdict::Answer::not_linearizable) {
+      trace_.violation("not linearizable: ", verdict.text());
+    }
+    undecided_ = verdict.answer == test::Verdict::Answer::undecided;
   }
 
   void check_member(const SimNode& node) {
@@ -145,8 +173,13 @@ class Run {
     counts.leases = leases_.count();
     counts.leases_expired = leases_.expired_count();
     for (SimNode* node : cluster_.nodes()) counts.starts += (node->lives() + 1) / 2;
-    counts.locks = locks_.checker().granted_count();
-    counts.guarded_writes = locks_.checker().write_count();
+    counts.turns = turns_.granted_count();
+    counts.guarded_writes = turns_.write_count();
+    counts.leader_changes = election_.change_count();
+    counts.observed = election_.heard_count();
+    counts.drains = drains_.count();
+    counts.calm_drains = drains_.calm_count();
+    counts.undecided = undecided_ ? 1 : 0;
     counts.terms = cluster_.ledger().witness().applied_term();
     return result;
   }
@@ -159,13 +192,18 @@ class Run {
   ClientNetwork network_;
   Leases leases_;
   Operator operator_;
+  SpaceKeeper space_keeper_;
+  Drains drains_;
   LeaseClient lease_client_;
+  TurnChecker turns_;
   LockClients locks_;
+  ElectionClients election_;
   Faults faults_;
   Knowledge knowledge_;
   std::vector<std::unique_ptr<KvClient>> kv_clients_;
   std::vector<std::unique_ptr<LeaseClient>> more_leases_;
   std::vector<std::unique_ptr<WatchClient>> watches_;
+  bool undecided_ = false;
 };
 
 }  // namespace
@@ -178,8 +216,13 @@ Counts& Counts::operator+=(const Counts& other) {
   leases += other.leases;
   leases_expired += other.leases_expired;
   starts += other.starts;
-  locks += other.locks;
+  turns += other.turns;
   guarded_writes += other.guarded_writes;
+  leader_changes += other.leader_changes;
+  observed += other.observed;
+  drains += other.drains;
+  calm_drains += other.calm_drains;
+  undecided += other.undecided;
   terms += other.terms;
   return *this;
 }

@@ -23,8 +23,13 @@ struct Counts {
   std::uint64_t leases = 0;
   std::uint64_t leases_expired = 0;
   std::uint64_t starts = 0;  // of processes
-  std::uint64_t locks = 0;
+  std::uint64_t turns = 0;   // of locks and of the election
   std::uint64_t guarded_writes = 0;
+  std::uint64_t leader_changes = 0;  // of the election
+  std::uint64_t observed = 0;
+  std::uint64_t drains = 0;
+  std::uint64_t calm_drains = 0;  // where all else was well
+  std::uint64_t undecided = 0;  // histories that the search for an order gave up
   std::uint64_t terms = 0;
 
   Counts& operator+=(const Counts& other);
@@ -37,8 +42,8 @@ struct RunResult {
 };
 
 // A whole run of one seed: clients and faults for the most of it; then everything is made good, and
-// within ten election timeouts writes are accepted again; then the clients stop, and all members
-// are equal.
+// within ten election timeouts writes are accepted and a candidate is elected; then the clients
+// stop, and all members are equal.
 RunResult run_seed(std::uint64_t seed, const RunOptions& options);
 
 }  // namespace conclave::sim

@@ -5,17 +5,27 @@
 namespace conclave::sim {
 
 void World::at(Instant when, std::function<void()> event) {
-  events_.push({std::max(when, now_), ++sequence_, std::move(event)});
+  std::size_t place = events_.size();
+  if (free_places_.empty()) {
+    events_.push_back(std::move(event));
+  } else {
+    place = free_places_.back();
+    free_places_.pop_back();
+    events_[place] = std::move(event);
+  }
+  queue_.push({std::max(when, now_), ++sequence_, place});
 }
 
 bool World::step(Instant end) {
-  if (events_.empty() || events_.top().when > end) {
+  if (queue_.empty() || queue_.top().when > end) {
     now_ = std::max(now_, end);
     return false;
   }
-  std::function<void()> event = std::move(const_cast<Entry&>(events_.top()).event);
-  now_ = events_.top().when;
-  events_.pop();
+  const Entry next = queue_.top();
+  queue_.pop();
+  now_ = next.when;
+  const std::function<void()> event = std::exchange(events_[next.place], nullptr);
+  free_places_.push_back(next.place);
   event();
   return true;
 }

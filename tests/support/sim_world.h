@@ -37,7 +37,7 @@ class World {
   struct Entry {
     Instant when;
     std::uint64_t sequence;
-    std::function<void()> event;
+    std::size_t place;  // in events_
     bool operator>(const Entry& other) const {
       return std::pair(when, sequence) > std::pair(other.when, other.sequence);
     }
@@ -46,7 +46,10 @@ class World {
   Random random_;
   Instant now_{std::chrono::hours(1)};
   std::uint64_t sequence_ = 0;
-  std::priority_queue<Entry, std::vector<Entry>, std::greater<>> events_;
+  std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue_;
+  // Apart from the queue, in which entries change places often.
+  std::vector<std::function<void()>> events_;
+  std::vector<std::size_t> free_places_;
 };
 
 // The loop of one process, with a clock of its own that starts anywhere and runs a little fast or
