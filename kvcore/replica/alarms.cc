@@ -62,6 +62,12 @@ void Alarms::apply(const AlarmChange& change, AlarmResponse* response) {
   }
 }
 
+void Alarms::forget(std::uint64_t member) {
+  if (!raised_by_quota(member)) return;
+  alarms_.erase({etcdserverpb::NOSPACE, member});
+  changed_ = true;
+}
+
 bool Alarms::any(AlarmType type) const {
   const auto first = alarms_.lower_bound({type, 0});
   return first != alarms_.end() && first->first.first == type;

@@ -18,13 +18,16 @@ namespace conclave::replica {
 // every member. NOSPACE refuses what adds data, CORRUPT whatever changes keys or leases; where both
 // are raised, by whatever members, CORRUPT is what is said.
 //
-// Caveat: an alarm that the quota raised is taken back by the leader once there is room again; one
+// Caveat: an alarm that the quota raised is taken back by that member once there is room again; one
 // that an operator raised, or raised again, stays until an operator takes it back.
 class Alarms {
  public:
   // Puts into `response`, which may be null, the alarm that is raised now, or was until now. An
   // alarm of no type, or of an unknown one, is none.
   void apply(const AlarmChange& change, etcdserverpb::AlarmResponse* response);
+
+  // That member was removed: what its quota raised nobody else would take back.
+  void forget(std::uint64_t member);
 
   bool none() const { return alarms_.empty(); }
   bool any(etcdserverpb::AlarmType type) const;

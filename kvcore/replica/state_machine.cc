@@ -108,6 +108,7 @@ void StateMachine::apply_config(const raft::Entry& entry, const raft::ConfigStat
                                 const MemberChange* change) {
   if (change != nullptr) {
     membership_.apply(*change, config);
+    if (change->kind() == MemberChange::REMOVE) alarms_.forget(change->member().id());
   } else {
     membership_.set_config(config);
   }

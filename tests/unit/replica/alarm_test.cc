@@ -228,6 +228,24 @@ TEST_F(AlarmTest, IsRaisedByOneEntryHoweverManyAreRefused) {
   EXPECT_EQ(member_->state().applied_index(), before + 1);
 }
 
+TEST(Alarms, OfARemovedMemberStayOnlyWhereAnOperatorRaisedThem) {
+  Alarms alarms;
+  for (const std::uint64_t member : {7, 8}) {
+    AlarmChange change;
+    change.mutable_request()->set_action(AlarmRequest::ACTIVATE);
+    change.mutable_request()->set_alarm(NOSPACE);
+    change.mutable_request()->set_memberid(member);
+    change.set_by_quota(member == 7);
+    alarms.apply(change, nullptr);
+  }
+  ASSERT_TRUE(alarms.take_write());
+  alarms.forget(7);
+  alarms.forget(8);
+  EXPECT_FALSE(alarms.raised(NOSPACE, 7));
+  EXPECT_TRUE(alarms.raised(NOSPACE, 8));
+  EXPECT_TRUE(alarms.take_write());
+}
+
 TEST(Alarms, RefuseToReadWhatTheyDidNotWrite) {
   for (const std::string& stored :
        {std::string(), std::string("\2", 1), std::string("\1\1\0", 3)}) {
