@@ -37,8 +37,8 @@ void turn_on(int fd, int level, int option, int on = 1) {
   setsockopt(fd, level, option, &on, sizeof(on));
 }
 
-// A socket that listens, or minus the errno.
-int listen_on(const addrinfo& address, std::uint16_t port, bool is_only_one) {
+// A socket that has the port, or minus the errno.
+int bind_to(const addrinfo& address, std::uint16_t port, bool is_only_one) {
   const int fd = socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -errno;
   turn_on(fd, SOL_SOCKET, SO_REUSEADDR);
@@ -51,7 +51,7 @@ int listen_on(const addrinfo& address, std::uint16_t port, bool is_only_one) {
   } else {
     reinterpret_cast<sockaddr_in*>(any)->sin_port = htons(port);
   }
-  if (bind(fd, any, address.ai_addrlen) == 0 && ::listen(fd, SOMAXCONN) == 0) return fd;
+  if (bind(fd, any, address.ai_addrlen) == 0) return fd;
   const int why = errno;
   close(fd);
   return -why;
@@ -68,7 +68,7 @@ std::uint16_t port_of(int fd) {
 
 }  // namespace
 
-Result<std::unique_ptr<Acceptor>> Acceptor::listen(const Url& url) {
+Result<std::unique_ptr<Acceptor>> Acceptor::bind(const Url& url) {
   std::unique_ptr<Acceptor> acceptor(new Acceptor(url));
   if (Result<void> bound = acceptor->bind_all(); !bound) return bound.error();
   return acceptor;
@@ -83,7 +83,7 @@ Result<void> Acceptor::bind_all() {
   int why = EADDRNOTAVAIL;
   for (const addrinfo* address = addresses.get(); address != nullptr; address = address->ai_next) {
     const bool is_only_one = addresses->ai_next == nullptr;
-    const int fd = listen_on(*address, url_.port, is_only_one);
+    const int fd = bind_to(*address, url_.port, is_only_one);
     if (fd >= 0) {
       listeners_.push_back(fd);
       url_.port = port_of(fd);
@@ -97,14 +97,22 @@ Result<void> Acceptor::bind_all() {
     }
   }
   if (!listeners_.empty()) return {};
-  return Error{Errc::io,
-               "cannot listen on " + url_.text() + ": " + std::generic_category().message(why)};
+  return failure(why);
 }
 
-void Acceptor::start(Take take) {
+Error Acceptor::failure(int why) const {
+  return {Errc::io,
+          "cannot listen on " + url_.text() + ": " + std::generic_category().message(why)};
+}
+
+Result<void> Acceptor::start(Take take) {
+  for (const int listener : listeners_) {
+    if (listen(listener, SOMAXCONN) != 0) return failure(errno);
+  }
   stop_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   CONCLAVE_CHECK(stop_fd_ >= 0, "no file descriptor is left to stop a thread with");
   thread_ = std::thread([this, take = std::move(take)] { run(take); });
+  return {};
 }
 
 void Acceptor::stop() {

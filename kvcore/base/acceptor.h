@@ -17,20 +17,20 @@ namespace conclave {
 // Caveats: where descriptors run out, connections wait in the system's queue until one is free; it
 // looks ten times a second. A host that is a name is resolved, which blocks.
 //
-// Threads: listen(), start() and stop() from one thread; connections are handed over on a thread of
+// Threads: bind(), start() and stop() from one thread; connections are handed over on a thread of
 // its own.
 //
-//   auto acceptor = Acceptor::listen(url);
+//   auto acceptor = Acceptor::bind(url);
 //   if (!acceptor) return acceptor.error();
-//   (*acceptor)->start([](int listener, int connection) { serve(connection); });
+//   auto started = (*acceptor)->start([](int listener, int connection) { serve(connection); });
 class Acceptor {
  public:
   // Who gets the connection closes it; it does not block. The listener is for telling ports apart.
   using Take = std::function<void(int listener, int connection)>;
 
-  // Connections are let in from here on, and wait for start(). Errors: Errc::io, naming the URL and
+  // The port is taken; connections are refused until start(). Errors: Errc::io, naming the URL and
   // the system's reason.
-  static Result<std::unique_ptr<Acceptor>> listen(const Url& url);
+  static Result<std::unique_ptr<Acceptor>> bind(const Url& url);
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
@@ -38,7 +38,8 @@ class Acceptor {
   // What it listens on, with the port that was taken where 0 was asked for.
   const Url& url() const { return url_; }
 
-  void start(Take take);
+  // Errors: Errc::io, if somebody else listens there by now.
+  Result<void> start(Take take);
   // The port is closed and nothing is handed over afterwards. Once or more often.
   void stop();
 
@@ -46,6 +47,7 @@ class Acceptor {
   explicit Acceptor(Url url) : url_(std::move(url)) {}
 
   Result<void> bind_all();
+  Error failure(int why) const;
   void run(const Take& take) const;
   void accept_all(int listener, const Take& take, bool& exhausted) const;
 

@@ -27,7 +27,7 @@ Result<std::unique_ptr<Listener>> Listener::open(const std::vector<Url>& urls, c
   for (const Url& url : urls) {
     auto credentials = credentials_for(url, tls);
     if (!credentials) return std::move(credentials).error();
-    auto acceptor = Acceptor::listen(url);
+    auto acceptor = Acceptor::bind(url);
     if (!acceptor) return std::move(acceptor).error();
     listener->ports_.push_back(
         {*std::move(acceptor), builder.experimental().AddExternalConnectionAcceptor(
@@ -51,15 +51,18 @@ Error Listener::why_not_built() const {
   return {Errc::io, "gRPC cannot serve"};
 }
 
-void Listener::start() {
+Result<void> Listener::start() {
   for (const Port& port : ports_) {
-    port.acceptor->start([server = port.server.get()](int listener, int connection) {
-      grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters taken;
-      taken.listener_fd = listener;
-      taken.fd = connection;
-      server->HandleNewConnection(&taken);
-    });
+    const Result<void> started =
+        port.acceptor->start([server = port.server.get()](int listener, int connection) {
+          grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters taken;
+          taken.listener_fd = listener;
+          taken.fd = connection;
+          server->HandleNewConnection(&taken);
+        });
+    if (!started) return started;
   }
+  return {};
 }
 
 void Listener::stop() {

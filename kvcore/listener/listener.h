@@ -22,11 +22,12 @@ namespace conclave::listener {
 //   if (!ports) return ports.error();
 //   auto server = builder.BuildAndStart();
 //   if (server == nullptr) return (*ports)->why_not_built();
-//   (*ports)->start();
+//   if (auto started = (*ports)->start(); !started) return started.error();
 class Listener {
  public:
-  // Connections wait from here on. `tls` is for https alone. Errors: Errc::io, naming the URL (an
-  // address is in use or not this machine's) or the file (it cannot be read).
+  // The ports are taken; connections are refused until start(). `tls` is for https alone. Errors:
+  // Errc::io, naming the URL (an address is in use or not this machine's) or the file (it cannot be
+  // read).
   static Result<std::unique_ptr<Listener>> open(const std::vector<Url>& urls, const TlsFiles& tls,
                                                 grpc::ServerBuilder& builder);
 
@@ -36,7 +37,8 @@ class Listener {
   // gRPC has built no server, and that is all it tells.
   Error why_not_built() const;
 
-  void start();
+  // Errors: Errc::io, if somebody else listens on one of the ports by now.
+  Result<void> start();
   // The ports are closed. Once or more often.
   void stop();
 

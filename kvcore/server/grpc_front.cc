@@ -43,9 +43,13 @@ void keep_grpc_initialised() {
 }  // namespace
 
 struct GrpcFront::Parts {
+  ~Parts() {
+    if (listener != nullptr) listener->stop();
+    if (loop != nullptr) loop->shutdown();
+  }
+
   // Before the server is built.
-  void make_services(grpc::ServerBuilder& builder, RequestHandler& handler, Driven* driven) {
-    loop = std::make_unique<GrpcLoop>(builder.AddCompletionQueue(), driven);
+  void make_services(RequestHandler& handler) {
     for (const auto make : {make_kv_service, make_lease_service, make_watch_service,
                             make_maintenance_service, make_cluster_service, make_health_service}) {
       services.push_back(make(handler, calls, *loop));
@@ -53,11 +57,13 @@ struct GrpcFront::Parts {
     }
   }
 
+  grpc::ServerBuilder builder;
   std::unique_ptr<listener::Listener> listener;
   OpenCalls calls;
   std::vector<std::unique_ptr<HandledService>> services;
   std::unique_ptr<GrpcLoop> loop;
   std::unique_ptr<grpc::Server> server;
+  bool is_host = false;
   std::once_flag shut_down;
 };
 
@@ -68,27 +74,44 @@ GrpcFront::~GrpcFront() {
   shutdown(std::chrono::milliseconds(0));
 }
 
-Result<std::unique_ptr<GrpcFront>> GrpcFront::listen(const FrontOptions& options,
-                                                     RequestHandler& handler, Driven* driven) {
+Result<std::unique_ptr<GrpcFront>> GrpcFront::open(const FrontOptions& options) {
   keep_grpc_initialised();
   auto parts = std::make_unique<Parts>();
-  grpc::ServerBuilder builder;
-  set_limits(options, builder);
-  auto listener = listener::Listener::open(options.listen_urls, options.tls, builder);
+  set_limits(options, parts->builder);
+  auto listener = listener::Listener::open(options.listen_urls, options.tls, parts->builder);
   if (!listener) return std::move(listener).error();
   parts->listener = *std::move(listener);
-  parts->make_services(builder, handler, driven);
-  parts->server = builder.BuildAndStart();
-  if (parts->server == nullptr) return parts->listener->why_not_built();
-  for (const auto& service : parts->services) service->open();
+  parts->loop = std::make_unique<GrpcLoop>(parts->builder.AddCompletionQueue());
   parts->loop->start();
-  parts->listener->start();
   std::vector<Url> urls = parts->listener->urls();
   return std::unique_ptr<GrpcFront>(new GrpcFront(std::move(parts), std::move(urls)));
 }
 
+Result<void> GrpcFront::serve(RequestHandler& handler, Driven* driven) {
+  parts_->make_services(handler);
+  parts_->server = parts_->builder.BuildAndStart();
+  if (parts_->server == nullptr) return parts_->listener->why_not_built();
+  for (const auto& service : parts_->services) service->open();
+  if (driven != nullptr) parts_->loop->drive(driven);
+  return parts_->listener->start();
+}
+
+Result<std::unique_ptr<GrpcFront>> GrpcFront::listen(const FrontOptions& options,
+                                                     RequestHandler& handler, Driven* driven) {
+  auto front = open(options);
+  if (!front) return front;
+  if (Result<void> serving = (*front)->serve(handler, driven); !serving) return serving.error();
+  return front;
+}
+
+grpc::CompletionQueue* GrpcFront::host() {
+  parts_->is_host = true;
+  return parts_->loop->queue();
+}
+
 void GrpcFront::shutdown(std::chrono::milliseconds patience) {
   std::call_once(parts_->shut_down, [&] {
+    if (parts_->server == nullptr) return;
     parts_->calls.end_all();
     parts_->calls.wait_until_none(patience);
     parts_->calls.cancel_all();
@@ -105,7 +128,8 @@ void GrpcFront::shutdown(std::chrono::milliseconds patience) {
     parts_->server->Shutdown(std::chrono::system_clock::now() + kCloseGrace);
     parts_->loop->take_no_more_calls();
     parts_->server->Wait();
-    parts_->loop->shutdown();
+    parts_->loop->drive(nullptr);
+    if (!parts_->is_host) parts_->loop->shutdown();
   });
 }
 

@@ -12,6 +12,10 @@
 #include "conclave/server/driven.h"
 #include "conclave/server/request_handler.h"
 
+namespace grpc {
+class CompletionQueue;
+}
+
 namespace conclave::server {
 
 struct FrontOptions {
@@ -48,6 +52,16 @@ class GrpcFront {
   static Result<std::unique_ptr<GrpcFront>> listen(const FrontOptions& options,
                                                    RequestHandler& handler,
                                                    Driven* driven = nullptr);
+
+  // The same in two steps, for a handler that wants host() at its own beginning. The ports are
+  // taken at once; connections are refused until serve().
+  static Result<std::unique_ptr<GrpcFront>> open(const FrontOptions& options);
+  Result<void> serve(RequestHandler& handler, Driven* driven = nullptr);
+
+  // A completion queue that the front's thread polls from open() on until this object is
+  // destroyed, and not only until shutdown(), if it was asked for. Tags are listener::Completions.
+  // Then the handler must live as long, too; it may be stopped before.
+  grpc::CompletionQueue* host();
 
   ~GrpcFront();  // as shutdown() without patience
   GrpcFront(const GrpcFront&) = delete;

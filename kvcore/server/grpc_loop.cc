@@ -32,8 +32,8 @@ void GrpcLoop::Wake::complete(bool) {
   asked_.store(false);
 }
 
-GrpcLoop::GrpcLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue, Driven* driven)
-    : queue_(std::move(queue)), driven_(driven), wake_(*this) {}
+GrpcLoop::GrpcLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue)
+    : queue_(std::move(queue)), wake_(*this) {}
 
 GrpcLoop::~GrpcLoop() {
   shutdown();
@@ -55,14 +55,30 @@ void GrpcLoop::shutdown() {
   for (bool ok = false; queue_->Next(&tag, &ok);) static_cast<Completion*>(tag)->complete(ok);
 }
 
+void GrpcLoop::drive(Driven* driven) {
+  std::unique_lock lock(mutex_);
+  wanted_ = driven;
+  wake_.ask();
+  changed_.wait(lock, [this] { return driven_ == wanted_; });
+}
+
 void GrpcLoop::run() {
-  if (driven_ != nullptr) driven_->attach([this] { wake_.ask(); });
   auto next = steady_clock::now();
   while (!ending_.load()) {
     gather(next);
+    change_driven();
     next = driven_ != nullptr ? driven_->drive() : steady_clock::now() + std::chrono::hours(1);
   }
   if (driven_ != nullptr) driven_->detach();
+}
+
+void GrpcLoop::change_driven() {
+  const std::lock_guard lock(mutex_);
+  if (driven_ == wanted_) return;
+  if (driven_ != nullptr) driven_->detach();
+  driven_ = wanted_;
+  if (driven_ != nullptr) driven_->attach([this] { wake_.ask(); });
+  changed_.notify_all();
 }
 
 // Waits for something to come in, and takes what else is there.

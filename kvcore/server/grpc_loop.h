@@ -1,35 +1,30 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <memory>
+#include <mutex>
 #include <thread>
 
 #include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 
+#include "conclave/listener/completion.h"
 #include "conclave/server/driven.h"
 
 namespace conclave::server {
 
-// What gRPC reports the end of: an operation that was started with this as its tag.
-class Completion {
- public:
-  virtual void complete(bool ok) = 0;
-
- protected:
-  ~Completion() = default;
-};
+using listener::Completion;
 
 // The thread that waits for the network and, if the handler can be driven, does the handler's work
 // too. What has come in is gathered before the handler's turn, so that requests which arrive
 // together share a log entry's way to the disk.
 //
 // One thread, not several: on the way of a call the handing over from thread to thread costs more
-// than all the work.
+// than all the work. So others may report to its queue, too, if their tags are Completions.
 class GrpcLoop {
  public:
-  // `driven` may be null.
-  GrpcLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue, Driven* driven);
+  explicit GrpcLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue);
   ~GrpcLoop();  // as shutdown()
   GrpcLoop(const GrpcLoop&) = delete;
   GrpcLoop& operator=(const GrpcLoop&) = delete;
@@ -37,6 +32,10 @@ class GrpcLoop {
   grpc::ServerCompletionQueue* queue() { return queue_.get(); }
 
   void start();
+
+  // The handler whose work is done, too, or nobody's. Returns when the thread has left the one that
+  // it drove before. Not on the loop's thread.
+  void drive(Driven* driven);
 
   // False once the server is being shut down: no further call may be asked for.
   bool takes_calls() const { return takes_calls_.load(std::memory_order_acquire); }
@@ -59,11 +58,17 @@ class GrpcLoop {
   };
 
   void run();
+  void change_driven();
   void gather(std::chrono::steady_clock::time_point until);
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
-  Driven* const driven_;
   Wake wake_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  Driven* wanted_ = nullptr;
+  Driven* driven_ = nullptr;  // changed by the loop's thread only
+
   std::atomic<bool> takes_calls_{true};
   std::atomic<bool> ending_{false};
   std::thread thread_;

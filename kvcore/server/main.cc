@@ -130,16 +130,21 @@ int serve(const Config& config, int signal_fd) {
   FailureMail failure;
   NodeOptions options = config.node;
   options.notice = [&log](const std::string& text) { log.warn(text); };
-  Result<std::unique_ptr<Node>> node =
+  // Outlives the front, whose thread does its work, and has been stopped before.
+  std::unique_ptr<Node> node;
+  Result<std::unique_ptr<GrpcFront>> front = GrpcFront::open(config.front);
+  if (!front) return complain(front.error(), kCannotServe);
+  options.links_host = (*front)->host();
+  Result<std::unique_ptr<Node>> started =
       Node::start(std::move(options), [&failure](const Error& error) { failure.post(error); });
-  if (!node) return complain(node.error(), kCannotServe);
-  Result<std::unique_ptr<GrpcFront>> front = GrpcFront::listen(config.front, **node, node->get());
-  if (!front) {
-    (*node)->stop();
-    return complain(front.error(), kCannotServe);
+  if (!started) return complain(started.error(), kCannotServe);
+  node = *std::move(started);
+  if (Result<void> serving = (*front)->serve(*node, node.get()); !serving) {
+    node->stop();
+    return complain(serving.error(), kCannotServe);
   }
 
-  const auto signal = wait_for_the_end(**node, signal_fd, failure, config, **front, log);
+  const auto signal = wait_for_the_end(*node, signal_fd, failure, config, **front, log);
   if (signal) {
     log.info("stopping", {{"signal", *signal}});
     // A second signal ends the process at once.
@@ -149,9 +154,9 @@ int serve(const Config& config, int signal_fd) {
     log.error("the node failed", {{"error", failure.error()->message}});
   }
   // Who leads others hands over first, while what it has proposed is still answered.
-  if (signal) (*node)->begin_stop();
+  if (signal) node->begin_stop();
   (*front)->shutdown(signal ? kDrainPatience : std::chrono::seconds(0));
-  (*node)->stop();
+  node->stop();
   if (const auto error = failure.error()) {
     if (signal) log.error("the node failed while stopping", {{"error", error->message}});
     return kCannotServe;

@@ -184,6 +184,7 @@ transport::Options link_options(const NodeOptions& options, const Identity& iden
   result.self = {identity.cluster_id, identity.member_id, identity.data_incarnation};
   result.listen_urls = options.listen_peer_urls;
   result.tls = options.peer_tls;
+  result.host = options.links_host;
   result.packet_bytes_max =
       std::max(result.packet_bytes_max, options.max_request_bytes + kOverheadBytes);
   return result;

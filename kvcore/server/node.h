@@ -29,6 +29,7 @@ struct NodeOptions {
   bool joins = false;  // the cluster exists, and this member was added to it
   std::vector<std::string> listen_peer_urls;
   listener::TlsFiles peer_tls;
+  grpc::CompletionQueue* links_host = nullptr;  // see transport::Options::host
   bool pre_vote = true;
   bool strict_reconfig_check = true;
   std::string cluster_token = "conclave-cluster";  // with the peer URLs it makes the cluster's id

@@ -20,8 +20,8 @@ class DescribeCall final : public std::enable_shared_from_this<DescribeCall> {
       : reception_(reception), hold_(reception.loop), writer_(&context_) {}
 
   void await() {
-    auto* const queue = reception_.loop.queue();
-    reception_.service.RequestDescribe(&context_, &request_, &writer_, queue, queue,
+    reception_.service.RequestDescribe(&context_, &request_, &writer_, reception_.loop.queue(),
+                                       reception_.loop.arrivals(),
                                        called_.begin(shared_from_this()));
   }
 

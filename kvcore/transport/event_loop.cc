@@ -8,6 +8,9 @@
 namespace conclave::transport {
 namespace {
 
+// How often a loop with a host looks for new calls and timers.
+constexpr std::chrono::milliseconds kTick{20};
+
 gpr_timespec grpc_time(std::chrono::steady_clock::duration wait) {
   const auto micros = std::chrono::ceil<std::chrono::microseconds>(wait).count();
   return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
@@ -16,15 +19,30 @@ gpr_timespec grpc_time(std::chrono::steady_clock::duration wait) {
 
 }  // namespace
 
-EventLoop::EventLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue)
-    : queue_(std::move(queue)) {}
+void EventLoop::Bell::set(std::chrono::milliseconds wait) {
+  alarm_.Set(loop_.queue(), grpc_time(wait), static_cast<Completion*>(this));
+}
+
+void EventLoop::Bell::complete(bool) {
+  (loop_.*ring_)();
+}
+
+EventLoop::EventLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue,
+                     grpc::CompletionQueue* host)
+    : queue_(std::move(queue)), host_(host) {}
 
 EventLoop::~EventLoop() {
   shutdown();
 }
 
 void EventLoop::start() {
-  thread_ = std::thread([this] { run(); });
+  if (host_ == nullptr) {
+    thread_ = std::thread([this] { run(); });
+    return;
+  }
+  const std::lock_guard lock(mutex_);
+  is_ticking_ = true;
+  tick_.set(kTick);
 }
 
 void EventLoop::post(Task task) {
@@ -34,10 +52,9 @@ void EventLoop::post(Task task) {
   wake();
 }
 
-// The alarm's tag is the loop itself.
 void EventLoop::wake() {
   if (std::exchange(is_waking_, true)) return;
-  wake_.Set(queue_.get(), gpr_inf_past(GPR_CLOCK_MONOTONIC), this);
+  wake_.set(std::chrono::milliseconds(0));
 }
 
 void EventLoop::after(std::chrono::milliseconds wait, Task task) {
@@ -47,8 +64,15 @@ void EventLoop::after(std::chrono::milliseconds wait, Task task) {
 void EventLoop::shutdown() {
   {
     std::unique_lock lock(mutex_);
-    if (thread_.joinable()) changed_.wait(lock, [this] { return holds_ == 0; });
+    const bool runs = thread_.joinable() || is_ticking_;
+    if (runs) changed_.wait(lock, [this] { return holds_ == 0; });
     if (std::exchange(ended_, true)) return;
+    // What the host has still to report is this object's.
+    ending_ = true;
+    tick_.cancel();
+    if (host_ != nullptr) {
+      changed_.wait(lock, [this] { return !is_ticking_ && !is_waking_; });
+    }
   }
   queue_->Shutdown();
   if (thread_.joinable()) {
@@ -61,22 +85,21 @@ void EventLoop::shutdown() {
 }
 
 void EventLoop::run() {
-  while (true) {
-    const auto wait =
-        timers_.empty() ? std::chrono::hours(1) : timers_.begin()->first - Clock::now();
-    void* tag = nullptr;
-    bool ok = false;
-    const auto status = queue_->AsyncNext(&tag, &ok, grpc_time(wait));
-    if (status == grpc::CompletionQueue::SHUTDOWN) return;
-    if (status == grpc::CompletionQueue::GOT_EVENT) {
-      if (tag == this) {
-        run_tasks();
-      } else {
-        static_cast<Completion*>(tag)->complete(ok);
-      }
-    }
+  auto status = grpc::CompletionQueue::GOT_EVENT;
+  while (status != grpc::CompletionQueue::SHUTDOWN) {
+    status =
+        run_one(timers_.empty() ? std::chrono::hours(1) : timers_.begin()->first - Clock::now());
     run_timers();
   }
+}
+
+// What the queue of the links' own has next.
+grpc::CompletionQueue::NextStatus EventLoop::run_one(Clock::duration wait) {
+  void* tag = nullptr;
+  bool ok = false;
+  const auto status = queue_->AsyncNext(&tag, &ok, grpc_time(wait));
+  if (status == grpc::CompletionQueue::GOT_EVENT) static_cast<Completion*>(tag)->complete(ok);
+  return status;
 }
 
 void EventLoop::run_tasks() {
@@ -85,6 +108,7 @@ void EventLoop::run_tasks() {
     const std::lock_guard lock(mutex_);
     tasks.swap(tasks_);
     is_waking_ = false;
+    changed_.notify_all();
   }
   for (const Task& task : tasks) task();
 }
@@ -94,6 +118,19 @@ void EventLoop::run_timers() {
     const Task task = std::move(timers_.begin()->second);
     timers_.erase(timers_.begin());
     task();
+  }
+}
+
+void EventLoop::tick() {
+  while (run_one(Clock::duration(0)) == grpc::CompletionQueue::GOT_EVENT) {
+  }
+  run_timers();
+  const std::lock_guard lock(mutex_);
+  is_ticking_ = !ending_;
+  if (is_ticking_) {
+    tick_.set(kTick);
+  } else {
+    changed_.notify_all();
   }
 }
 

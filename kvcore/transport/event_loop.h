@@ -13,16 +13,11 @@
 #include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
 
+#include "conclave/listener/completion.h"
+
 namespace conclave::transport {
 
-// What gRPC reports the end of: an operation that was started with this as its tag.
-class Completion {
- public:
-  virtual void complete(bool ok) = 0;
-
- protected:
-  ~Completion() = default;
-};
+using listener::Completion;
 
 // An operation of a T, which stays alive until it ends:
 //   stream_->Read(&message_, read_.begin(shared_from_this()));
@@ -42,8 +37,12 @@ class Operation final : public Completion {
   std::shared_ptr<T> owner_;
 };
 
-// The one thread that waits for the network, and everything that happens on it: the ends of gRPC's
+// The one thread that does the links' work, and everything that happens on it: the ends of gRPC's
 // operations, tasks, timers.
+//
+// It is a thread of the loop's own, or a host's: then the host polls its queue for as long as this
+// object lives, and treats each tag as a Completion. Two threads that poll in one process hand
+// each other's events over, one at a time; a write of a lone client then wakes a dozen threads.
 class EventLoop {
  public:
   using Task = std::function<void()>;
@@ -61,12 +60,16 @@ class EventLoop {
     EventLoop& loop_;
   };
 
-  explicit EventLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue);
+  // `queue` is of the links' server. `host` may be null: a thread of its own.
+  EventLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue, grpc::CompletionQueue* host);
   ~EventLoop();  // as shutdown()
   EventLoop(const EventLoop&) = delete;
   EventLoop& operator=(const EventLoop&) = delete;
 
-  grpc::ServerCompletionQueue* queue() { return queue_.get(); }
+  // Where new calls of peers are announced. With a host that is looked into now and then.
+  grpc::ServerCompletionQueue* arrivals() { return queue_.get(); }
+  // Where everything else is reported.
+  grpc::CompletionQueue* queue() { return host_ != nullptr ? host_ : queue_.get(); }
 
   void start();
 
@@ -76,19 +79,36 @@ class EventLoop {
   // The loop's thread. Timers that are not due when the loop ends never run.
   void after(std::chrono::milliseconds wait, Task task);
 
-  // Waits until nothing is held any more, then ends the thread. Not on the loop's thread.
+  // Waits until nothing is held any more, then ends. Not on the loop's thread.
   void shutdown();
 
  private:
   using Clock = std::chrono::steady_clock;
 
+  // An alarm that calls a function on the loop's thread; set again only when it has rung.
+  class Bell final : public Completion {
+   public:
+    Bell(EventLoop& loop, void (EventLoop::*ring)()) : loop_(loop), ring_(ring) {}
+    void set(std::chrono::milliseconds wait);
+    void cancel() { alarm_.Cancel(); }
+    void complete(bool ok) override;
+
+   private:
+    EventLoop& loop_;
+    void (EventLoop::*const ring_)();
+    grpc::Alarm alarm_;
+  };
+
   void run();
+  grpc::CompletionQueue::NextStatus run_one(Clock::duration wait);
   void wake();  // with mutex_ held
   void run_tasks();
   void run_timers();
+  void tick();
   void add_holds(int count);
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  grpc::CompletionQueue* const host_;
   std::thread thread_;
 
   // The loop's thread only.
@@ -97,9 +117,12 @@ class EventLoop {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Task> tasks_;
-  grpc::Alarm wake_;
+  Bell wake_{*this, &EventLoop::run_tasks};
   bool is_waking_ = false;
+  Bell tick_{*this, &EventLoop::tick};
+  bool is_ticking_ = false;
   int holds_ = 0;
+  bool ending_ = false;
   bool ended_ = false;
 };
 

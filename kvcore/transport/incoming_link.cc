@@ -21,9 +21,8 @@ std::optional<grpc::Status> check_caller(const grpc::ServerContext& context,
 
 void IncomingLink::await(Reception& reception) {
   const auto link = std::make_shared<IncomingLink>(reception);
-  auto* const queue = reception.loop.queue();
-  reception.service.RequestLink(&link->context_, &link->stream_, queue, queue,
-                                link->called_.begin(link));
+  reception.service.RequestLink(&link->context_, &link->stream_, reception.loop.queue(),
+                                reception.loop.arrivals(), link->called_.begin(link));
 }
 
 IncomingLink::IncomingLink(Reception& reception)

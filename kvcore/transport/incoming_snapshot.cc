@@ -8,9 +8,8 @@ namespace conclave::transport {
 
 void IncomingSnapshot::await(Reception& reception) {
   const auto snapshot = std::make_shared<IncomingSnapshot>(reception);
-  auto* const queue = reception.loop.queue();
-  reception.service.RequestSnapshot(&snapshot->context_, &snapshot->reader_, queue, queue,
-                                    snapshot->called_.begin(snapshot));
+  reception.service.RequestSnapshot(&snapshot->context_, &snapshot->reader_, reception.loop.queue(),
+                                    reception.loop.arrivals(), snapshot->called_.begin(snapshot));
 }
 
 IncomingSnapshot::IncomingSnapshot(Reception& reception)

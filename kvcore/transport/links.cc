@@ -70,7 +70,7 @@ Result<void> Links::Parts::listen() {
   auto opened = listener::Listener::open(parsed, options.tls, builder);
   if (!opened) return std::move(opened).error();
   listener = *std::move(opened);
-  loop = std::make_unique<EventLoop>(builder.AddCompletionQueue());
+  loop = std::make_unique<EventLoop>(builder.AddCompletionQueue(), options.host);
   const auto teller = [this](void (PeerLinks::*tell)(std::size_t)) {
     return [this, tell](MemberId id, std::size_t open) {
       if (const auto peer = find(id)) ((*peer).*tell)(open);
@@ -91,8 +91,7 @@ Result<void> Links::Parts::listen() {
   IncomingSnapshot::await(*reception);
   await_describe(*reception);
   loop->start();
-  listener->start();
-  return {};
+  return listener->start();
 }
 
 // The ports close first: who sees its link break must find that nobody listens any more.

@@ -12,6 +12,10 @@
 #include "conclave/transport/events.h"
 #include "conclave/transport/snapshot_stream.h"
 
+namespace grpc {
+class CompletionQueue;
+}
+
 namespace conclave::transport {
 
 struct Peer {
@@ -25,6 +29,9 @@ struct Options {
   Identity self;
   std::vector<std::string> listen_urls;  // https needs `tls`; port 0 takes a free one
   listener::TlsFiles tls;  // a member shows its certificate both as a server and as a client
+  // Whose thread does the links' work, if not one of their own: it polls this queue for as long as
+  // the links live, and calls listener::Completion::complete() for each tag.
+  grpc::CompletionQueue* host = nullptr;
   std::uint64_t packet_bytes_max = 16 * 1024 * 1024;  // the same for all members
   std::uint64_t control_bytes_max = 4 * 1024 * 1024;  // that wait, for each peer
   std::uint64_t bulk_bytes_max = 64 * 1024 * 1024;
@@ -48,7 +55,8 @@ struct Options {
 // Caveats: a packet may be lost whenever a stream breaks, and unreachable() is then told; nothing
 // is sent twice. Nothing is kept for a peer without a link. Bytes are not looked into.
 //
-// Threads: all members may be called from any thread. One thread of its own moves everything, one
+// Threads: all members may be called from any thread. One thread, its own or the host's, moves
+// everything, one
 // more writes snapshots that come, and each snapshot that goes has its own.
 //
 // Lifetime: `events` must live until stop() has returned.

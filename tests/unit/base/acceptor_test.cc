@@ -1,8 +1,7 @@
 #include "conclave/base/acceptor.h"
 
-#include <array>
 #include <atomic>
-#include <cerrno>
+#include <chrono>
 #include <thread>
 
 #include <arpa/inet.h>
@@ -15,14 +14,23 @@
 namespace conclave {
 namespace {
 
-// Waits until the system has let it in, not until anybody accepts it; -1 if nobody listens.
-int connect_to(const Url& url) {
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+int new_socket() {
+  return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+// Waits until the system has let it in, not until anybody accepts it.
+bool connect_socket(int fd, const Url& url) {
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(url.port);
   inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-  if (connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) return fd;
+  return connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+}
+
+// -1 if nobody listens.
+int connect_to(const Url& url) {
+  const int fd = new_socket();
+  if (connect_socket(fd, url)) return fd;
   close(fd);
   return -1;
 }
@@ -39,17 +47,17 @@ bool is_greeted(int fd) {
 }
 
 TEST(Acceptor, HandsConnectionsOver) {
-  auto acceptor = Acceptor::listen({"http", "127.0.0.1", 0});
+  auto acceptor = Acceptor::bind({"http", "127.0.0.1", 0});
   ASSERT_TRUE(acceptor) << acceptor.error().message;
   EXPECT_NE((*acceptor)->url().port, 0);
-  const int early = connect_to((*acceptor)->url());
-  ASSERT_GE(early, 0);
-  (*acceptor)->start(&greet);
-  EXPECT_TRUE(is_greeted(early));
-  const int late = connect_to((*acceptor)->url());
-  EXPECT_TRUE(is_greeted(late));
-  close(early);
-  close(late);
+  EXPECT_LT(connect_to((*acceptor)->url()), 0) << "not yet";
+  ASSERT_TRUE((*acceptor)->start(&greet));
+  const int first = connect_to((*acceptor)->url());
+  const int second = connect_to((*acceptor)->url());
+  EXPECT_TRUE(is_greeted(first));
+  EXPECT_TRUE(is_greeted(second));
+  close(first);
+  close(second);
 
   const Url url = (*acceptor)->url();
   (*acceptor)->stop();
@@ -57,9 +65,10 @@ TEST(Acceptor, HandsConnectionsOver) {
 }
 
 TEST(Acceptor, APortThatIsTakenIsRefused) {
-  const auto first = Acceptor::listen({"http", "127.0.0.1", 0});
+  const auto first = Acceptor::bind({"http", "127.0.0.1", 0});
   ASSERT_TRUE(first);
-  const auto second = Acceptor::listen((*first)->url());
+  ASSERT_TRUE((*first)->start(&greet));
+  const auto second = Acceptor::bind((*first)->url());
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, Errc::io);
   EXPECT_EQ(second.error().message,
@@ -67,7 +76,7 @@ TEST(Acceptor, APortThatIsTakenIsRefused) {
 }
 
 TEST(Acceptor, AnotherMachinesAddressIsRefused) {
-  const auto acceptor = Acceptor::listen({"http", "203.0.113.1", 1234});
+  const auto acceptor = Acceptor::bind({"http", "203.0.113.1", 1234});
   ASSERT_FALSE(acceptor);
   EXPECT_EQ(acceptor.error().message,
             "cannot listen on http://203.0.113.1:1234: Cannot assign requested address");
@@ -76,26 +85,29 @@ TEST(Acceptor, AnotherMachinesAddressIsRefused) {
 // In a process of its own: its limit must not be other tests'.
 TEST(Acceptor, GoesOnWhenDescriptorsAreFreeAgain) {
   const auto in_child = [] {
-    auto acceptor = Acceptor::listen({"http", "127.0.0.1", 0});
+    auto acceptor = Acceptor::bind({"http", "127.0.0.1", 0});
     if (!acceptor) _exit(1);
-    std::array<int, 2> clients{connect_to((*acceptor)->url()), connect_to((*acceptor)->url())};
-    int held = dup(0);
-    const rlimit limit{static_cast<rlim_t>(held) + 2, static_cast<rlim_t>(held) + 2};
-    setrlimit(RLIMIT_NOFILE, &limit);
     std::atomic<int> taken = 0;
-    // One descriptor is left beside the one that start() needs, and the first connection keeps it.
-    close(held);
-    (*acceptor)->start([&](int listener, int connection) {
+    std::atomic<int> kept = -1;
+    const auto started = (*acceptor)->start([&](int listener, int connection) {
       if (taken.fetch_add(1) > 0) return greet(listener, connection);
-      held = connection;
+      kept = connection;
     });
-    while (taken == 0) std::this_thread::yield();
-    held = dup(0);
-    if (held >= 0 || errno != EMFILE) _exit(2);
+    if (!started) _exit(1);
+    const int first = new_socket();
+    const int second = new_socket();
+    const int next = dup(0);
+    close(next);
+    const auto count = static_cast<rlim_t>(next) + 1;
+    const rlimit one_more{count, count};
+    setrlimit(RLIMIT_NOFILE, &one_more);
+    if (!connect_socket(first, (*acceptor)->url())) _exit(2);
+    while (kept < 0) std::this_thread::yield();
+    if (!connect_socket(second, (*acceptor)->url())) _exit(3);
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    if (taken != 1) _exit(3);
-    close(clients[0]);  // a descriptor is free
-    _exit(is_greeted(clients[1]) ? 0 : 4);
+    if (taken != 1) _exit(4);
+    close(kept);
+    _exit(is_greeted(second) ? 0 : 5);
   };
   EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "");
 }
