@@ -1,5 +1,5 @@
 # The front door. Each target does its own set-up on a Debian 12 machine; see scripts/setup.sh.
-.PHONY: help build demo test sim bench check-long asan tsan tidy format clean
+.PHONY: help build demo test sim mutants bench check-long asan tsan tidy format clean
 .DEFAULT_GOAL := help
 
 BUILD ?= build
@@ -11,6 +11,7 @@ help:
 	@echo "make test        build, then all tests"
 	@echo "make build       $(BUILD)/bin/conclaved and $(BUILD)/bin/conclave"
 	@echo "make sim         seeds of a whole simulated cluster (200; make sim SEEDS=n for more)"
+	@echo "make mutants     bugs planted in the core, one at a time: which check finds each"
 	@echo "make bench       build, then measure against etcd (half an hour on a quiet machine)"
 	@echo "make check-long  the tests that take longer: many seeds, sanitizers"
 	@echo "make asan | tsan the tests under a sanitizer;  make tidy | format   style"
@@ -41,6 +42,11 @@ sim: $(BUILD)/build.ninja
 	@cmake $(BUILD) > $(BUILD)/configure.log
 	@ninja -C $(BUILD) -j $(JOBS) --quiet bin/sim
 	@$(BUILD)/bin/sim --seeds $(SEEDS)
+
+mutants: $(BUILD)/build.ninja
+	@cmake $(BUILD) > $(BUILD)/configure.log
+	@ninja -C $(BUILD) -j $(JOBS) --quiet bin/mutants
+	@$(BUILD)/bin/mutants --jobs $(JOBS)
 
 # One workload: make bench BENCH='--only W2 --pairs 1'
 bench: $(BUILD)/build.ninja

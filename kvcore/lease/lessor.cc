@@ -4,6 +4,7 @@
 
 #include "conclave/base/bytes.h"
 #include "conclave/base/check.h"
+#include "conclave/base/planted_bugs.h"
 
 namespace conclave::lease {
 namespace {
@@ -40,7 +41,7 @@ std::vector<Renewed> Lessor::renew(std::span<const std::int64_t> ids, std::int64
   for (const std::int64_t id : ids) {
     const auto it = leases_.find(id);
     if (it == leases_.end()) {
-      renewed.push_back({id, 0});
+      renewed.push_back({id, CONCLAVE_PLANTED(renews_ended_lease) ? 1 : 0});
       continue;
     }
     Lease& lease = it->second;
@@ -78,7 +79,10 @@ std::vector<Revoked> Lessor::expire(std::span<const std::int64_t> ids, std::int6
   std::vector<Revoked> expired;
   for (const std::int64_t id : ids) {
     const auto it = leases_.find(id);
-    if (it != leases_.end() && it->second.expiry_ms <= now_ms) expired.push_back(remove(it));
+    if (it == leases_.end()) continue;
+    if (it->second.expiry_ms <= now_ms || CONCLAVE_PLANTED(expiry_not_checked_again)) {
+      expired.push_back(remove(it));
+    }
   }
   return expired;
 }

@@ -1,5 +1,7 @@
 #include "conclave/mvcc/key_index.h"
 
+#include "conclave/base/planted_bugs.h"
+
 namespace conclave::mvcc {
 
 const KeyIndex::Entry* KeyIndex::find_live(std::string_view key) const {
@@ -37,7 +39,9 @@ bool KeyIndex::prune(Entry& entry, std::int64_t compacted, std::size_t max,
   while (entry.older_count() > 0) {
     const KeyVersion version = entry.oldest();
     const bool can_go = version.is_deletion() ? version.modified.main < compacted
-                                              : entry.second_oldest().modified.main <= compacted;
+                        : CONCLAVE_PLANTED(compaction_takes_visible)
+                            ? version.modified.main <= compacted
+                            : entry.second_oldest().modified.main <= compacted;
     if (!can_go) return true;
     if (removed.size() >= max) return false;
     removed.push_back({version.modified, version.is_deletion()});
@@ -55,6 +59,7 @@ std::vector<KeyIndex::Removed> KeyIndex::remove_compacted(std::int64_t compacted
     superseded_.pop_front();
     ++turns;
   }
+  if (CONCLAVE_PLANTED(compaction_takes_deletion)) ++compacted;
   // A deletion goes only after what it deleted, so that nothing comes to life again if the node
   // stops in between; and an entry only when nothing in superseded_ refers to it any more.
   while (turns < max && !deletions_.empty() && deletions_.front().revision.main < compacted) {

@@ -5,6 +5,7 @@
 
 #include "conclave/base/bytes.h"
 #include "conclave/base/check.h"
+#include "conclave/base/planted_bugs.h"
 #include "conclave/mvcc/walk.h"
 
 namespace conclave::mvcc {
@@ -50,7 +51,7 @@ Result<void> Store::load() {
   if (stored->has_value()) {
     const std::optional<std::int64_t> revision = ByteReader(**stored).le<std::int64_t>();
     if (!revision) return Error{Errc::corrupt, "the stored compact revision cannot be read"};
-    compacted_ = *revision;
+    if (!CONCLAVE_PLANTED(compaction_forgotten)) compacted_ = *revision;
   }
   std::optional<Error> problem;
   mvccpb::KeyValue record;
@@ -108,7 +109,8 @@ bool Store::read_record(Revision revision, mvccpb::KeyValue& record) const {
 std::optional<mvccpb::KeyValue> Store::value_before(std::string_view key,
                                                     std::int64_t revision) const {
   if (revision - 1 < compacted_) return std::nullopt;
-  const std::optional<KeyVersion> version = index_.find(key, revision - 1);
+  const std::int64_t before = revision - (CONCLAVE_PLANTED(previous_value_is_own) ? 0 : 1);
+  const std::optional<KeyVersion> version = index_.find(key, before);
   mvccpb::KeyValue record;
   if (!version || !read_record(version->modified, record)) return std::nullopt;
   return record;
@@ -154,7 +156,9 @@ api::Reply<Store::EventPage> Store::events_from(std::int64_t from, std::size_t m
         Table::records, record_key({std::max<std::int64_t>(from, 0), 0}, false), end, add);
     if (!scanned) return fail(scanned.error());
   }
-  if (!full && !failure_) overlay_.visit(from, add);
+  if (!full && !failure_ && !CONCLAVE_PLANTED(catch_up_reads_store_alone)) {
+    overlay_.visit(from, add);
+  }
   if (failure_) return api::Refusal::corrupt;
   return page;
 }

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "conclave/base/check.h"
+#include "conclave/base/planted_bugs.h"
 #include "conclave/mvcc/store.h"
 
 namespace conclave::mvcc {
@@ -128,7 +129,8 @@ bool Store::Transaction::run_operation(const RequestOp& operation, const Branche
                                        std::size_t& next_branch, ResponseOp& response) {
   switch (operation.request_case()) {
     case RequestOp::kRequestRange: {
-      auto reply = store_.range_at(operation.request_range(), now());
+      auto reply = store_.range_at(operation.request_range(),
+                                   CONCLAVE_PLANTED(own_changes_unseen) ? store_.current_ : now());
       if (!reply) {
         CONCLAVE_CHECK(store_.failure_, "a range was refused after the operations were checked");
         return false;

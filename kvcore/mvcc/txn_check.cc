@@ -2,6 +2,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "conclave/base/planted_bugs.h"
 #include "conclave/mvcc/store.h"
 
 namespace conclave::mvcc {
@@ -59,7 +60,10 @@ bool Store::holds(const Compare& compare) const {
                    all_match = read_record(entry.head().modified, record) &&
                                matches(compare.result(), record.value() <=> compare.value());
                  } else {
-                   all_match = matches_numbers(compare, entry.head(), entry.lease());
+                   const KeyVersion version = CONCLAVE_PLANTED(compare_sees_older)
+                                                  ? entry.at(current_ - 1).value_or(KeyVersion{})
+                                                  : entry.head();
+                   all_match = matches_numbers(compare, version, entry.lease());
                  }
                  return all_match;
                });

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "conclave/base/check.h"
+#include "conclave/base/planted_bugs.h"
 
 namespace conclave::mvcc {
 
@@ -42,6 +43,7 @@ struct WatchHub::Watcher {
     for (std::uint32_t i = 0; i < events.events.size(); ++i) {
       if (spec.wants(events.events[i])) selected.push_back(i);
     }
+    if (CONCLAVE_PLANTED(last_event_lost) && selected.size() > 1) selected.pop_back();
     return selected;
   }
   // Of events whose keys the index has found to be in the range.
@@ -134,7 +136,7 @@ void WatchHub::notify(const SharedEvents& events) {
     if (watcher.lagging || events->revision < watcher.next || !watcher.wants_any(*events)) continue;
     if (watcher.pending.size() >= options_.max_pending_revisions) {
       set_lagging(watcher, true);
-      watcher.next = events->revision;
+      watcher.next = events->revision + (CONCLAVE_PLANTED(overflow_loses_revision) ? 1 : 0);
     } else {
       keep_recent(events);
       watcher.pending.push_back(events->revision);
@@ -221,6 +223,7 @@ void WatchHub::catch_up(Watcher& watcher, Bounds bounds, WatchDelivery& delivery
     delivery.pieces.push_back({*events, std::move(selected)});
   }
   watcher.next = events != page->revisions.end() ? (*events)->revision : page->next;
+  if (CONCLAVE_PLANTED(catch_up_skips_revision)) ++watcher.next;
   set_lagging(watcher, watcher.next <= store_.current_revision());
 }
 
@@ -259,6 +262,7 @@ std::optional<std::int64_t> WatchHub::progress_revision(WatcherId id) const {
   const auto it = watchers_.find(id);
   if (it == watchers_.end()) return std::nullopt;
   const Watcher& watcher = *it->second;
+  if (CONCLAVE_PLANTED(progress_overtakes_events)) return routed_;
   if (watcher.lagging || !watcher.pending.empty() || watcher.next > routed_ + 1) {
     return std::nullopt;
   }

@@ -5,6 +5,7 @@
 
 #include "conclave/base/bytes.h"
 #include "conclave/base/check.h"
+#include "conclave/base/planted_bugs.h"
 
 namespace conclave::raft {
 namespace {
@@ -50,7 +51,8 @@ Result<void> apply_steps(ConfigState& config, const std::vector<ConfigStep>& ste
         remove_node(config, step.node);
         break;
       case ConfigStepKind::add_learner:
-        add_learner(config, step.node);
+        CONCLAVE_PLANTED(learner_is_voter) ? add_voter(config, step.node)
+                                           : add_learner(config, step.node);
         break;
       case ConfigStepKind::update_node:
         break;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "conclave/base/check.h"
+#include "conclave/base/planted_bugs.h"
 #include "conclave/raft/node.h"
 
 namespace conclave::raft {
@@ -41,7 +42,7 @@ bool Node::step_other_term(const Message& message) {
     // requests, which others ignore: our term, in any answer, makes it step down.
     send({.kind = MessageKind::append_response, .to = message.from});
   }
-  return false;
+  return message.kind == MessageKind::vote_response && CONCLAVE_PLANTED(old_vote_counts);
 }
 
 // A removed leader may be the only one that knows that its removal is committed, refuse its vote
@@ -99,11 +100,12 @@ void Node::send_vote_requests(Campaign kind) {
 
 void Node::handle_vote_request(const Message& message) {
   const bool pre = message.kind == MessageKind::pre_vote;
-  const bool free_to_vote = hard_state_.vote == message.from ||
+  const bool free_to_vote = hard_state_.vote == message.from || CONCLAVE_PLANTED(votes_twice) ||
                             (hard_state_.vote == 0 && leader_ == 0) ||
                             (pre && message.term > hard_state_.term);
   const bool granted =
-      free_to_vote && log_.up_to_date({.term = message.log_term, .index = message.log_index});
+      free_to_vote && (log_.up_to_date({.term = message.log_term, .index = message.log_index}) ||
+                       CONCLAVE_PLANTED(votes_for_older_log));
   Message response{.kind = pre ? MessageKind::pre_vote_response : MessageKind::vote_response,
                    .to = message.from,
                    .rejected = !granted};
@@ -127,7 +129,8 @@ void Node::record_vote(NodeId from, bool granted) {
     become_follower(hard_state_.term, 0);
   } else if (result == VoteResult::won && role_ == Role::pre_candidate) {
     start_campaign(Campaign::election);
-  } else if (result == VoteResult::won && votes_received_.contains(options_.id)) {
+  } else if (result == VoteResult::won &&
+             (votes_received_.contains(options_.id) || CONCLAVE_PLANTED(leads_before_own_vote))) {
     // Not before the own vote is on disk, even if the others suffice: after a crash this node could
     // otherwise win the same term again and fill the same positions with other entries.
     become_leader();

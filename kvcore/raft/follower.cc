@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "conclave/base/check.h"
+#include "conclave/base/planted_bugs.h"
 #include "conclave/raft/node.h"
 
 namespace conclave::raft {
@@ -72,7 +73,7 @@ void Node::handle_append(Message message) {
     const Index last_new = message.log_index + message.entries.size();
     append_from_leader(std::move(message.entries));
     log_.commit_to(std::min(message.commit, last_new));
-    response.log_index = last_new;
+    response.log_index = CONCLAVE_PLANTED(acknowledges_whole_log) ? log_.last_index() : last_new;
   } else {
     // Skip at once over everything that cannot match: all of ours with a term above the leader's
     // at that place (paper, end of 5.3, by terms).
@@ -89,7 +90,10 @@ void Node::handle_append(Message message) {
 void Node::append_from_leader(std::vector<Entry> entries) {
   for (Entry& entry : entries) {
     // An old message must not cut off what came after it: only a conflict does.
-    if (log_.matches({.term = entry.term, .index = entry.index})) continue;
+    if (log_.matches({.term = entry.term, .index = entry.index}) &&
+        !CONCLAVE_PLANTED(old_append_truncates)) {
+      continue;
+    }
     if (entry.index <= log_.last_index()) truncate_log(entry.index);
     log_.append(std::move(entry));
   }
@@ -109,7 +113,9 @@ void Node::handle_snapshot(const Message& message) {
 
 // Whether the snapshot replaces the log. It does not if we have all of it already.
 bool Node::restore(const SnapshotMetadata& snapshot) {
-  if (snapshot.index <= log_.committed()) return false;
+  if (snapshot.index <= log_.committed() && !CONCLAVE_PLANTED(older_snapshot_installed)) {
+    return false;
+  }
   if (!snapshot.config.contains(options_.id)) return false;
   if (log_.matches({.term = snapshot.term, .index = snapshot.index})) {
     log_.commit_to(snapshot.index);

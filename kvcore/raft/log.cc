@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "conclave/base/check.h"
+#include "conclave/base/planted_bugs.h"
 
 namespace conclave::raft {
 
@@ -31,6 +32,7 @@ std::optional<Term> Log::term_at(Index index) const {
 }
 
 bool Log::up_to_date(LogPosition last) const {
+  if (CONCLAVE_PLANTED(log_length_alone)) return last.index >= last_index();
   return last.term > last_term() || (last.term == last_term() && last.index >= last_index());
 }
 

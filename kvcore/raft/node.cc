@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "conclave/base/check.h"
+#include "conclave/base/planted_bugs.h"
 
 namespace conclave::raft {
 
@@ -92,7 +93,8 @@ HardState Node::hard_state() const {
 void Node::send(Message message) {
   message.from = options_.id;
   if (message.term == 0) message.term = hard_state_.term;
-  const bool promises = message.kind == MessageKind::append_response ||
+  const bool promises = (message.kind == MessageKind::append_response &&
+                         !CONCLAVE_PLANTED(acknowledges_before_sync)) ||
                         message.kind == MessageKind::vote_response ||
                         message.kind == MessageKind::pre_vote_response;
   (promises ? messages_after_persist_ : messages_).push_back(std::move(message));
@@ -115,7 +117,8 @@ void Node::step(Message message) {
       message.term == 0) {
     return;
   }
-  if (voteless_ && (message.kind == MessageKind::vote || message.kind == MessageKind::pre_vote)) {
+  if (voteless_ && !CONCLAVE_PLANTED(damaged_member_votes) &&
+      (message.kind == MessageKind::vote || message.kind == MessageKind::pre_vote)) {
     return;
   }
   if (message.term != hard_state_.term && !step_other_term(message)) return;
@@ -130,6 +133,8 @@ void Node::step(Message message) {
 
 Index Node::committable() const {
   if (installing_ != 0 || snapshot_to_install_) return applying_;
+  if (CONCLAVE_PLANTED(applies_uncommitted)) return log_.persisted();
+  if (CONCLAVE_PLANTED(applies_unsynced)) return log_.committed();
   return options_.synchronous_storage ? log_.committed()
                                       : std::min(log_.committed(), log_.persisted());
 }
@@ -149,7 +154,9 @@ Ready Node::take_ready() {
   }
   Unpersisted unpersisted{.number = ready.number};
   if (const HardState hard = hard_state(); hard != hard_state_taken_) {
-    ready.must_sync = hard.term != hard_state_taken_.term || hard.vote != hard_state_taken_.vote;
+    ready.must_sync =
+        (hard.term != hard_state_taken_.term || hard.vote != hard_state_taken_.vote) &&
+        !CONCLAVE_PLANTED(vote_needs_no_sync);
     ready.hard_state = hard_state_taken_ = hard;
   }
   unpersisted.vote_term = std::exchange(own_vote_wanted_, 0);
@@ -200,6 +207,7 @@ void Node::persisted(std::uint64_t number) {
 void Node::truncate_log(Index from) {
   log_.truncate(from);
   taken_ = std::min(taken_, from - 1);
+  if (CONCLAVE_PLANTED(overwritten_counts_as_synced)) return;
   for (Unpersisted& unpersisted : unpersisted_) {
     unpersisted.last_index = std::min(unpersisted.last_index, from - 1);
   }

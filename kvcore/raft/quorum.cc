@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "conclave/base/planted_bugs.h"
+
 namespace conclave::raft {
 
 Index majority_index(const std::set<NodeId>& voters, const IndexOf& index_of) {
@@ -11,7 +13,9 @@ Index majority_index(const std::set<NodeId>& voters, const IndexOf& index_of) {
   indexes.reserve(voters.size());
   for (const NodeId voter : voters) indexes.push_back(index_of(voter));
   // With n voters, n/2+1 have the one that n/2 others are above or at.
-  const auto middle = indexes.begin() + static_cast<std::ptrdiff_t>(voters.size() / 2);
+  std::size_t others = voters.size() / 2;
+  if (CONCLAVE_PLANTED(minority_commits) && others > 0) --others;
+  const auto middle = indexes.begin() + static_cast<std::ptrdiff_t>(others);
   std::nth_element(indexes.begin(), middle, indexes.end(), std::greater<>());
   return *middle;
 }
@@ -28,12 +32,13 @@ VoteResult majority_vote(const std::set<NodeId>& voters, const Votes& votes) {
       ++granted;
     }
   }
-  const std::size_t needed = voters.size() / 2 + 1;
+  const std::size_t needed = (voters.size() + (CONCLAVE_PLANTED(half_elects) ? 1 : 2)) / 2;
   if (granted >= needed) return VoteResult::won;
   return granted + missing >= needed ? VoteResult::pending : VoteResult::lost;
 }
 
 Index quorum_index(const ConfigState& config, const IndexOf& index_of) {
+  if (CONCLAVE_PLANTED(one_half_commits)) return majority_index(config.voters, index_of);
   return std::min(majority_index(config.voters, index_of),
                   majority_index(config.voters_outgoing, index_of));
 }

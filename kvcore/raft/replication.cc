@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "conclave/base/check.h"
+#include "conclave/base/planted_bugs.h"
 #include "conclave/raft/node.h"
 
 namespace conclave::raft {
@@ -63,6 +64,9 @@ LogPosition Node::append_own(std::vector<Entry> entries) {
     entry.index = log_.last_index() + 1;
     uncommitted_bytes_ += entry.payload.size();
     log_.append(std::move(entry));
+  }
+  if (CONCLAVE_PLANTED(leader_counts_unsynced)) {
+    progress_.at(options_.id).accepted(log_.last_index());
   }
   return first;
 }
@@ -155,7 +159,9 @@ bool Node::try_commit() {
     return found == progress_.end() ? 0 : found->second.match();
   });
   if (index <= log_.committed() || index > log_.last_index()) return false;
-  if (log_.term_at(index) != hard_state_.term) return false;
+  if (log_.term_at(index) != hard_state_.term && !CONCLAVE_PLANTED(commits_older_term)) {
+    return false;
+  }
   uncommitted_bytes_ -= log_.payload_bytes(log_.committed() + 1, index);
   log_.commit_to(index);
   for (ReadRequest& request : reads_.take_held()) queue_read(std::move(request));
@@ -208,7 +214,9 @@ void Node::broadcast_heartbeat() {
   for (auto& [id, progress] : progress_) {
     if (id == options_.id) continue;
     // Not beyond its match: it may have other entries there.
-    const Index commit = std::min(progress.match(), log_.committed());
+    const Index commit = CONCLAVE_PLANTED(heartbeat_commits_unmatched)
+                             ? log_.committed()
+                             : std::min(progress.match(), log_.committed());
     progress.sent_commit(commit);
     send({.kind = MessageKind::heartbeat, .to = id, .commit = commit, .round = reads_.round()});
   }
@@ -225,7 +233,7 @@ Result<void, Refusal> Node::read_index(std::string context) {
 }
 
 void Node::queue_read(ReadRequest request) {
-  if (!committed_in_own_term()) {
+  if (!committed_in_own_term() && !CONCLAVE_PLANTED(reads_before_own_commit)) {
     reads_.hold(std::move(request));
     return;
   }
@@ -246,7 +254,8 @@ void Node::confirm_reads() {
     const auto found = progress_.find(id);
     return found == progress_.end() ? 0 : found->second.read_round_acked;
   });
-  for (ReadRequest& request : reads_.confirmed(round)) {
+  const bool unasked = CONCLAVE_PLANTED(reads_without_quorum);
+  for (ReadRequest& request : reads_.confirmed(unasked ? reads_.round() : round)) {
     if (request.from == options_.id) {
       read_states_.push_back({std::move(request.context), request.index});
     } else {
@@ -266,7 +275,8 @@ Result<void, Refusal> Node::transfer_leadership(NodeId successor) {
   // It is to be over within an election timeout, counted from here.
   election_elapsed_ = 0;
   transferee_ = successor;
-  if (progress_.at(successor).match() == log_.last_index()) {
+  if (progress_.at(successor).match() == log_.last_index() ||
+      CONCLAVE_PLANTED(hands_over_too_early)) {
     send({.kind = MessageKind::timeout_now, .to = successor});
   } else {
     send_append(successor);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "conclave/base/planted_bugs.h"
 #include "conclave/replica/replica.h"
 
 namespace conclave::replica {
@@ -48,7 +49,8 @@ void Replica::batch_committed(std::uint64_t size_bytes, std::uint64_t size_in_us
   size_in_use_bytes_ = size_in_use_bytes;
   state_.store().batch_committed();
   // A power cut may still take back this commit, but no longer the one before it.
-  const raft::Index proven = std::exchange(committed_applied_, batch_applied_);
+  raft::Index proven = std::exchange(committed_applied_, batch_applied_);
+  if (CONCLAVE_PLANTED(log_released_too_early)) proven = committed_applied_;
   if (const raft::Index index = compactable(proven); index > raft_.log().compacted().index) {
     raft_.compact(index);
     output_.release_log = index;

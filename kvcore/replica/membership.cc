@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "conclave/base/planted_bugs.h"
 #include "conclave/replica/peer_message.h"
 
 namespace conclave::replica {
@@ -55,7 +56,7 @@ bool Membership::accepts(std::uint64_t id, std::uint64_t data_incarnation) const
   if (removed(id)) return false;
   const Member* member = find(id);
   return member == nullptr || member->data_incarnation == 0 ||
-         member->data_incarnation == data_incarnation;
+         CONCLAVE_PLANTED(wiped_member_heard) || member->data_incarnation == data_incarnation;
 }
 
 void Membership::apply(const MemberChange& change, const raft::ConfigState& config) {

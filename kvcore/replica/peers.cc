@@ -3,6 +3,7 @@
 #include <charconv>
 #include <utility>
 
+#include "conclave/base/planted_bugs.h"
 #include "conclave/replica/replica.h"
 
 namespace conclave::replica {
@@ -171,7 +172,8 @@ void Replica::handle_forward(raft::NodeId from, Forward forward, Instant now) {
   // what is refused counts as seen, too. Without an answer, the next leader's first entry settles
   // it.
   if (forward.term != led_term_ ||
-      !forwarded_once_.first(from, forward.incarnation, forward.sequence)) {
+      (!forwarded_once_.first(from, forward.incarnation, forward.sequence) &&
+       !CONCLAVE_PLANTED(forward_appended_twice))) {
     return;
   }
   if (raft_.role() != raft::Role::leader || forward.term != raft_.term()) {
@@ -297,6 +299,7 @@ void Replica::notice_leader(Instant now) {
   const raft::LogPosition leader{raft_.term(), raft_.leader()};
   if (leader == last_leader_) return;
   last_leader_ = leader;
+  if (CONCLAVE_PLANTED(resent_at_election)) lose_before(raft_.term());
   // Whoever was asked has forgotten it, or may have.
   waiting_reads_.insert(waiting_reads_.begin(), reads_in_round_.begin(), reads_in_round_.end());
   reads_in_round_.clear();

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "conclave/base/bytes.h"
+#include "conclave/base/planted_bugs.h"
 
 namespace conclave::replica {
 namespace {
@@ -113,7 +114,8 @@ Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialSta
       random_(random),
       raft_(raft_options(options_), std::move(initial), Random(random_.next())),
       state_(std::move(state)),
-      clock_(options_.tick * options_.election_ticks),
+      clock_(CONCLAVE_PLANTED(stall_counts_in_full) ? std::chrono::hours(1)
+                                                    : options_.tick * options_.election_ticks),
       compactor_(options_.retention),
       watches_(state_.store(), watch_limits(options_)),
       walks_(options_.walks),
@@ -249,7 +251,8 @@ Result<void> Replica::apply(const raft::Entry& entry) {
     return Error{Errc::corrupt, "log entry " + std::to_string(entry.index) + " cannot be read"};
   }
   const bool ours =
-      proposal.member() == options_.self.id && proposal.incarnation() == options_.incarnation;
+      proposal.member() == options_.self.id &&
+      (proposal.incarnation() == options_.incarnation || CONCLAVE_PLANTED(earlier_life_answers));
   const auto waiting = ours ? pending_.take(proposal.sequence()) : std::nullopt;
   google::protobuf::Message* response = waiting ? waiting->response : nullptr;
   Result<StateMachine::Outcome> outcome = state_.apply(entry, proposal, response);
@@ -355,7 +358,8 @@ void Replica::begin_read_round(Instant now) {
 
 // Never the same twice, in no life of this process: an old answer must not pass for a new one.
 std::string Replica::read_context() const {
-  return std::to_string(options_.incarnation) + "." + std::to_string(round_);
+  const std::uint64_t round = CONCLAVE_PLANTED(read_ids_reused) ? 0 : round_;
+  return std::to_string(options_.incarnation) + "." + std::to_string(round);
 }
 
 void Replica::confirm_reads(const std::vector<raft::ReadState>& states) {
@@ -368,7 +372,8 @@ void Replica::confirm_reads(const std::vector<raft::ReadState>& states) {
 }
 
 void Replica::serve_confirmed_reads(Instant now) {
-  while (!confirmed_reads_.empty() && confirmed_reads_.begin()->first <= state_.applied_index()) {
+  while (!confirmed_reads_.empty() && (confirmed_reads_.begin()->first <= state_.applied_index() ||
+                                       CONCLAVE_PLANTED(reads_before_applied))) {
     const WaitingRead read = confirmed_reads_.begin()->second;
     confirmed_reads_.erase(confirmed_reads_.begin());
     serve_read(read.id, read.call, now);
@@ -395,7 +400,9 @@ void Replica::log_persisted(std::uint64_t ready_number) {
 }
 
 void Replica::expire_calls(Instant now) {
-  for (const RequestId id : pending_.take_expired(now)) answer(id, Refusal::timeout);
+  const Refusal late =
+      CONCLAVE_PLANTED(timeout_called_loss) ? Refusal::no_leader : Refusal::timeout;
+  for (const RequestId id : pending_.take_expired(now)) answer(id, late);
   for (const RequestId id : walks_.take_overdue(now)) answer(id, Refusal::too_many_requests);
   if (keeper_.overdue(now)) {
     for (const RequestId id : keeper_.take_all()) answer(id, Refusal::timeout);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "conclave/base/planted_bugs.h"
 #include "conclave/replica/replica.h"
 
 namespace conclave::replica {
@@ -29,7 +30,8 @@ std::uint64_t Replica::begin_snapshot(raft::NodeId to, raft::Term term) {
 
 void Replica::hand_out_snapshots() {
   for (Sending& sending : sending_) {
-    if (!sending.state || sending.batch > batches_committed()) continue;
+    if (!sending.state) continue;
+    if (sending.batch > batches_committed() && !CONCLAVE_PLANTED(snapshot_before_store)) continue;
     output_.snapshots.push_back({sending.number, sending.to, *std::move(sending.state)});
     sending.state.reset();
   }
@@ -78,7 +80,7 @@ void Replica::finish_installation(std::uint64_t ready_number) {
   }
   state_.take_over(std::move(*arrived_));
   arrived_.reset();
-  watches_.store_replaced();
+  if (!CONCLAVE_PLANTED(watchers_miss_snapshot)) watches_.store_replaced();
   clock_.observe(state_.cluster_time_ms());
   // What waited for the old store: a leader's are of no use any more.
   std::erase_if(sending_, [](const Sending& each) { return each.state && each.to != 0; });

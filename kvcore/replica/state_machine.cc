@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "conclave/base/bytes.h"
+#include "conclave/base/planted_bugs.h"
 #include "conclave/replica/peer_message.h"
 
 namespace conclave::replica {
@@ -79,6 +80,7 @@ Result<void> StateMachine::load() {
                                               });
   if (!scanned) return scanned;
   if (!restored) return restored;
+  if (CONCLAVE_PLANTED(keys_lose_lease_at_start)) return {};
   store_->visit_attached(
       [this](std::int64_t id, std::string_view key) { lessor_.attach(id, key); });
   return {};
@@ -191,7 +193,9 @@ void StateMachine::keep(api::Reply<mvcc::Applied<Response>> applied,
     return;
   }
   for (const mvcc::LeaseChange& change : applied->lease_changes) {
-    if (change.detached != 0) lessor_.detach(change.detached, change.key);
+    if (change.detached != 0 && !CONCLAVE_PLANTED(detach_forgotten)) {
+      lessor_.detach(change.detached, change.key);
+    }
     if (change.attached != 0) lessor_.attach(change.attached, change.key);
   }
   if (applied->events != nullptr) outcome.events.push_back(std::move(applied->events));
@@ -270,7 +274,7 @@ SnapshotState StateMachine::snapshot_state(std::uint64_t cluster_id) const {
   state.head.set_compact_revision(store_->compact_revision());
   state.head.set_membership(membership_.encode());
   state.head.set_alarms(alarms_.encode());
-  state.leases = lessor_.records();
+  if (!CONCLAVE_PLANTED(snapshot_lacks_leases)) state.leases = lessor_.records();
   return state;
 }
 
@@ -294,6 +298,9 @@ std::shared_ptr<const mvcc::Batch> StateMachine::take_batch() {
   }
   for (lease::RecordWrite& write : lessor_.take_writes()) {
     store_->add_write({mvcc::Table::leases, std::move(write.key), std::move(write.value)});
+  }
+  if (!store_->pending_batch().writes.empty() && CONCLAVE_PLANTED(applied_index_apart)) {
+    return store_->take_batch();
   }
   store_->add_write({mvcc::Table::meta, std::string(kAppliedKey),
                      position(applied_index_, applied_term_, cluster_time_ms_)});

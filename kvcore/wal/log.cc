@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "conclave/base/check.h"
+#include "conclave/base/planted_bugs.h"
 #include "conclave/wal/recovery.h"
 
 namespace conclave::wal {
@@ -168,7 +169,7 @@ Result<void> Log::write_chunk(const Chunk& chunk) {
   if (data_end > file_bytes_) {
     if (Result<void> filled = fill_ahead(data_end); !filled) return filled;
   }
-  return file_->sync();
+  return CONCLAVE_PLANTED(skips_sync) ? Result<void>() : file_->sync();
 }
 
 Result<void> Log::fill_ahead(std::uint64_t data_end) {
@@ -208,7 +209,7 @@ Result<void> Log::make_segment_file(std::uint64_t id) {
     if (file = disk_.create(path_of(id)); !file) return file.error();
   }
   prepared_last_ = id;
-  return disk_.sync_directory(directory_);
+  return CONCLAVE_PLANTED(new_segment_unsynced) ? Result<void>() : disk_.sync_directory(directory_);
 }
 
 Result<void> Log::prepare_next_segment() {
@@ -323,7 +324,7 @@ Result<void> Log::settle_tail(const Recovery& recovery) {
   Result<void> written = file_->write(recovery.last_batch, tail.substr(0, batch_bytes));
   if (!written) return written;
   if (Result<void> zeroed = zero_out(tail.substr(batch_bytes)); !zeroed) return zeroed;
-  return file_->sync();
+  return CONCLAVE_PLANTED(tail_left_in_cache) ? Result<void>() : file_->sync();
 }
 
 Result<void> Log::zero_out(std::string_view rest) {

@@ -1,8 +1,10 @@
 #pragma once
 
+#include "conclave/base/planted_bugs.h"
+
 // Bugs to order, for the test that shows that the simulation finds them. They exist only in a
-// test's own build of these sources, with CONCLAVE_PLANTED_BUGS defined; in the shipped library
-// each question below is the constant false.
+// test's own build of these sources, with CONCLAVE_PLANTED_BUGS defined. How they are asked for,
+// and that the shipped library has none: see base/planted_bugs.h.
 #ifdef CONCLAVE_PLANTED_BUGS
 
 namespace conclave::session {
@@ -20,7 +22,4 @@ inline thread_local PlantedBugs planted_bugs;
 
 }  // namespace conclave::session
 
-#define CONCLAVE_PLANTED(bug) (::conclave::session::planted_bugs.bug)
-#else
-#define CONCLAVE_PLANTED(bug) false
 #endif

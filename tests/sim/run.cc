@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "tests/sim/batch_client.h"
 #include "tests/sim/cluster.h"
 #include "tests/sim/drains.h"
 #include "tests/sim/election_clients.h"
@@ -42,6 +43,7 @@ class Run {
         turns_(cluster_),
         locks_(cluster_, turns_),
         election_(cluster_, turns_),
+        batch_client_(cluster_, network_),
         faults_(cluster_, network_, leases_, lease_client_, operator_, drains_) {
     trace_.note("seed ", seed, ", ", plan_.nodes, " nodes");
     for (const Fault fault : plan_.faults) trace_.note("plan: ", name_of(fault));
@@ -83,13 +85,14 @@ class Run {
       more_leases_.push_back(std::make_unique<LeaseClient>(cluster_, network_, leases_, i + 2));
       more_leases_.back()->start();
     }
-    for (const char* prefix : {"kv/", "kv/3", "lease/"}) {
+    for (const char* prefix : {"kv/", "kv/3", "lease/", BatchClient::kPrefix}) {
       watches_.push_back(std::make_unique<WatchClient>(cluster_, prefix));
       watches_.back()->start();
     }
     turns_.start();
     locks_.start();
     election_.start();
+    batch_client_.start();
     faults_.start();
     operator_.start();
     space_keeper_.start();
@@ -101,6 +104,7 @@ class Run {
     lease_client_.stop();
     locks_.stop();
     election_.stop();
+    batch_client_.stop();
     for (const auto& watch : watches_) watch->stop();
   }
 
@@ -128,6 +132,7 @@ class Run {
       }
     }
     for (const auto& watch : watches_) watch->check_complete();
+    batch_client_.check_kept();
     if (const std::size_t left = ledger.witness().lessor().size(); left != 0) {
       trace_.violation(left, " leases that nobody renews have not expired");
     }
@@ -198,6 +203,7 @@ class Run {
   TurnChecker turns_;
   LockClients locks_;
   ElectionClients election_;
+  BatchClient batch_client_;
   Faults faults_;
   Knowledge knowledge_;
   std::vector<std::unique_ptr<KvClient>> kv_clients_;

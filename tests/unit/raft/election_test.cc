@@ -107,6 +107,31 @@ TEST(Election, CandidateWaitsForItsOwnVoteToBeOnDisk) {
   EXPECT_EQ(node->role(), Role::leader);
 }
 
+TEST(Election, NodeThatForgotItsPromisesNeitherVotesNorCampaigns) {
+  InitialState state = first_state({1, 2, 3});
+  state.voteless = true;
+  auto node = make_node(test_options(1), std::move(state));
+  for (const MessageKind kind : {MessageKind::pre_vote, MessageKind::vote}) {
+    node->step({.kind = kind, .from = 2, .to = 1, .term = 5, .log_index = 9, .log_term = 4});
+    EXPECT_TRUE(run_once(*node).empty());
+  }
+  for (int i = 0; i < 3 * kElectionTicks; ++i) node->tick();
+  EXPECT_EQ(node->role(), Role::follower);
+}
+
+TEST(Election, VoteOfAnEarlierTermDoesNotCount) {
+  Options options = test_options(1);
+  options.pre_vote = false;
+  auto node = make_node(options, first_state({1, 2, 3}));
+  node->campaign();
+  const Term earlier = node->term();
+  node->campaign();
+  run_once(*node);
+  ASSERT_GT(node->term(), earlier);
+  node->step({.kind = MessageKind::vote_response, .from = 2, .to = 1, .term = earlier});
+  EXPECT_EQ(node->role(), Role::candidate);
+}
+
 TEST(Election, LostElectionEndsTheCandidacy) {
   Options options = test_options(1);
   options.pre_vote = false;
@@ -243,6 +268,19 @@ TEST(Transfer, WaitsUntilTheSuccessorHasTheLog) {
   EXPECT_EQ(group.leader(), 3U);
   EXPECT_EQ(group.applied(3).back(), "");
   EXPECT_EQ(group.applied(3).at(1), "x");
+}
+
+TEST(Transfer, DoesNotBeginWhileTheSuccessorIsBehind) {
+  TestGroup group = TestGroup::of(3);
+  group.elect(1);
+  const Term term = group[1].term();
+  group.lose(MessageKind::append);
+  ASSERT_TRUE(group[1].propose({"x"}));
+  group.settle();
+  ASSERT_TRUE(group[1].transfer_leadership(3));
+  group.settle();
+  EXPECT_EQ(group.leader(), 1U);
+  EXPECT_EQ(group[3].term(), term);
 }
 
 TEST(Transfer, IsGivenUpAfterAnElectionTimeout) {

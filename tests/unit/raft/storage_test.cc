@@ -146,6 +146,18 @@ TEST(Storage, SnapshotOfWhatIsThereOnlyMovesTheCommitIndex) {
   EXPECT_EQ(node->log().last_index(), 4U);
 }
 
+TEST(Storage, SnapshotOfWhatIsCompactedIsIgnored) {
+  auto node = make_node(test_options(1), with_log(first_state({1, 2, 3}), {1, 1, 1}));
+  node->step({.kind = MessageKind::heartbeat, .from = 2, .to = 1, .term = 1, .commit = 4});
+  run_once(*node);
+  node->compact(3);
+  SnapshotMetadata snapshot{.index = 2, .term = 1, .config = node->config()};
+  node->step({.kind = MessageKind::snapshot, .from = 2, .to = 1, .term = 1, .snapshot = snapshot});
+  const Ready ready = node->take_ready();
+  EXPECT_EQ(ready.snapshot, std::nullopt);
+  EXPECT_EQ(node->log().last_index(), 4U);
+}
+
 TEST(Storage, CommitIndexAloneNeedsNoSync) {
   auto node = make_node(test_options(1), with_log(first_state({1, 2, 3}), {1}));
   node->step({.kind = MessageKind::heartbeat, .from = 2, .to = 1, .term = 1, .commit = 2});
