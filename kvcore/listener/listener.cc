@@ -1,5 +1,6 @@
 #include "conclave/listener/listener.h"
 
+#include <string>
 #include <utility>
 
 namespace conclave::listener {
@@ -43,12 +44,9 @@ std::vector<Url> Listener::urls() const {
 }
 
 Error Listener::why_not_built() const {
-  for (const Port& port : ports_) {
-    if (!port.acceptor->url().is_tls()) continue;
-    return {Errc::io, "cannot listen on " + port.acceptor->url().text() +
-                          ": the certificate, its key or the trusted CA is refused"};
-  }
-  return {Errc::io, "gRPC cannot serve"};
+  std::string urls;
+  for (const Port& port : ports_) urls += " " + port.acceptor->url().text();
+  return {Errc::io, "gRPC cannot serve on" + urls};
 }
 
 Result<void> Listener::start() {

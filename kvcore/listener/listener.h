@@ -27,7 +27,7 @@ class Listener {
  public:
   // The ports are taken; connections are refused until start(). `tls` is for https alone. Errors:
   // Errc::io, naming the URL (an address is in use or not this machine's) or the file (it cannot be
-  // read).
+  // used).
   static Result<std::unique_ptr<Listener>> open(const std::vector<Url>& urls, const TlsFiles& tls,
                                                 grpc::ServerBuilder& builder);
 

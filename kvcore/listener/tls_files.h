@@ -21,7 +21,8 @@ struct Pem {
   std::string trusted_ca;
 };
 
-// A file without a name is empty. Errors: Errc::io, naming the file.
+// A file without a name is empty. Errors: Errc::io, naming the file: it cannot be read, or holds no
+// certificate, no key, or one that is not the certificate's.
 Result<Pem> read_pem(const TlsFiles& files);
 
 }  // namespace conclave::listener
