@@ -53,6 +53,8 @@ struct PlantedBugs {
   bool applied_index_apart = false;       // not in the transaction of what was applied
   bool log_released_too_early = false;    // before the store's commit is proven
   bool stall_counts_in_full = false;      // as time that leases have lived
+  bool lease_time_lost = false;           // what the last leader told beyond its last entry
+  bool deposed_time_counts = false;       // what a leader told that others have replaced since
   bool keys_lose_lease_at_start = false;  // they outlive it
   bool detach_forgotten = false;          // a key put anew goes with its former lease
 

@@ -151,7 +151,10 @@ std::int64_t Replica::time_before_leading() const {
   std::int64_t time_ms = state_.cluster_time_ms();
   raft::Index index = log.last_index();
   while (index > log.compacted().index && log.term_at(index) == raft_.term()) --index;
-  if (log.term_at(index) == leader_time_.term) time_ms = std::max(time_ms, leader_time_.time_ms);
+  const bool led_last = log.term_at(index) == leader_time_.term;
+  if ((led_last && !CONCLAVE_PLANTED(lease_time_lost)) || CONCLAVE_PLANTED(deposed_time_counts)) {
+    time_ms = std::max(time_ms, leader_time_.time_ms);
+  }
   // Stamps grow along the log, so the last one is the highest.
   for (; index > state_.applied_index(); --index) {
     Proposal proposal;

@@ -45,6 +45,8 @@ constexpr Bug kBugs[] = {
     {"applied_index_apart", &PlantedBugs::applied_index_apart, "replica/state_machine.cc"},
     {"log_released_too_early", &PlantedBugs::log_released_too_early, "replica/batches.cc"},
     {"stall_counts_in_full", &PlantedBugs::stall_counts_in_full, "replica/replica.cc"},
+    {"lease_time_lost", &PlantedBugs::lease_time_lost, "replica/peers.cc"},
+    {"deposed_time_counts", &PlantedBugs::deposed_time_counts, "replica/peers.cc"},
     {"keys_lose_lease_at_start", &PlantedBugs::keys_lose_lease_at_start,
      "replica/state_machine.cc"},
     {"detach_forgotten", &PlantedBugs::detach_forgotten, "replica/state_machine.cc"},

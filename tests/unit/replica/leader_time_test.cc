@@ -1,0 +1,113 @@
+// From which cluster time a new leader goes on: leases live on it.
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "conclave/replica/replica.h"
+
+#include "tests/support/memory_storage.h"
+
+namespace conclave::replica {
+namespace {
+
+using raft::MessageKind;
+
+constexpr Instant kStart{std::chrono::hours(1)};
+constexpr std::int64_t kToldMs = 9000;
+
+Member member(std::uint64_t id) {
+  return {id, "n" + std::to_string(id), {"http://n" + std::to_string(id)}, {}, false, 100 + id};
+}
+
+class LeaderTimeTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    Options options;
+    options.self = member(1);
+    options.initial_members = {member(1), member(2), member(3)};
+    options.incarnation = 9;
+    Replica::Recovered recovered;
+    recovered.previous = {1, 1};
+    auto replica = Replica::create(options, storage_, std::move(recovered), Random(1), kStart);
+    ASSERT_TRUE(replica) << replica.error().message;
+    replica_ = *std::move(replica);
+  }
+
+  void hear(raft::Message message) {
+    message.to = 1;
+    const raft::NodeId from = message.from;
+    replica_->receive(from, 100 + from, std::move(message), kStart);
+    process();
+  }
+  // Leader `from` of this term appends its first entry.
+  void follow(raft::NodeId from, raft::Term term) {
+    const raft::Entry first{
+        .term = term, .index = 2, .kind = raft::EntryKind::normal, .payload = {}};
+    hear({.kind = MessageKind::append,
+          .from = from,
+          .term = term,
+          .log_index = 1,
+          .log_term = 1,
+          .entries = {first}});
+  }
+  void be_told_time(raft::NodeId from, raft::Term term) {
+    hear({.kind = MessageKind::heartbeat,
+          .from = from,
+          .term = term,
+          .context = std::to_string(kToldMs)});
+  }
+  // Takes over from leader `from`; the stamp of the first request's entry.
+  std::optional<std::int64_t> first_stamp_after(raft::NodeId from, raft::Term term) {
+    hear({.kind = MessageKind::timeout_now, .from = from, .term = term});
+    hear({.kind = MessageKind::vote_response, .from = 3, .term = term + 1});
+    if (replica_->raft().role() != raft::Role::leader) return std::nullopt;
+    etcdserverpb::PutRequest request;
+    request.set_key("k");
+    etcdserverpb::PutResponse response;
+    replica_->submit(5, PutCall{&request, &response}, kStart);
+    process();
+    for (const raft::Entry& entry : written_) {
+      Proposal proposal;
+      if (parse_proposal(entry.payload, proposal) && proposal.has_put()) {
+        return proposal.cluster_time_ms();
+      }
+    }
+    return std::nullopt;
+  }
+
+ private:
+  // The disk does everything at once.
+  void process() {
+    for (bool writes = true; writes;) {
+      ASSERT_TRUE(replica_->process(kStart));
+      const Output output = replica_->take_output();
+      writes = !output.log_writes.empty();
+      for (const auto& write : output.log_writes) {
+        written_.insert(written_.end(), write.entries.begin(), write.entries.end());
+        replica_->log_persisted(write.ready_number);
+      }
+    }
+  }
+
+  test::MemoryStorage storage_;
+  std::unique_ptr<Replica> replica_;
+  std::vector<raft::Entry> written_;
+};
+
+TEST_F(LeaderTimeTest, GoesOnFromWhatTheLastLeaderTold) {
+  follow(2, 2);
+  be_told_time(2, 2);
+  EXPECT_EQ(first_stamp_after(2, 2), kToldMs);
+}
+
+TEST_F(LeaderTimeTest, DoesNotCountWhatALeaderToldThatOthersHaveReplaced) {
+  be_told_time(2, 2);
+  follow(3, 3);
+  EXPECT_EQ(first_stamp_after(3, 3), 0);
+}
+
+}  // namespace
+}  // namespace conclave::replica
