@@ -139,7 +139,7 @@ void Links::Parts::set_peers(const std::vector<Peer>& wanted) {
     if (peer_urls.empty()) continue;
     const PeerLinks::Surroundings around{options, channels, events, *loop, prober};
     const auto made = std::make_shared<PeerLinks>(around, std::move(peer), std::move(peer_urls));
-    made->open();
+    made->open(reception->links.count(id));
     const std::lock_guard lock(mutex);
     peers.emplace(id, made);
   }

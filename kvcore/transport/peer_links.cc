@@ -16,7 +16,8 @@ PeerLinks::PeerLinks(const Surroundings& surroundings, Peer peer, std::vector<Ur
       urls_(std::move(urls)),
       address_(socket_address(urls_.front())) {}
 
-void PeerLinks::open() {
+void PeerLinks::open(std::size_t incoming) {
+  if (incoming > 0) presence_.incoming_opened(incoming);
   const Options& options = around_.options;
   OutgoingLane::Settings settings{
       .hello = {.from = options.self, .to = peer_.id},

@@ -36,8 +36,8 @@ class PeerLinks final : public OutgoingLane::Owner, public std::enable_shared_fr
 
   const Peer& peer() const { return peer_; }
 
-  // Once, before anything else.
-  void open();
+  // Once, before anything else; `incoming` links from the peer are open already.
+  void open(std::size_t incoming);
   void close();
 
   void send(Lane lane, std::string packet);
