@@ -170,7 +170,8 @@ class RecipesClusterTest : public ::testing::Test {
         cluster_->kill(*victim);
         const std::size_t killed_at = ledger.writes();
         EXPECT_TRUE(wait_until([&] { return ledger.writes() >= killed_at + 50; }, 60s))
-            << "nobody went on without member " << *victim;
+            << "nobody went on without member " << *victim << "\n"
+            << last_words();
         cluster_->start(*victim);
       }
     }
@@ -178,6 +179,18 @@ class RecipesClusterTest : public ::testing::Test {
     ASSERT_TRUE(count) << count.error().message;
     ASSERT_FALSE(count->kvs.empty());
     ledger.check(std::stoll(count->kvs[0].value));
+  }
+
+  std::string last_words() const {
+    constexpr std::size_t kBytes = 2000;
+    std::string words;
+    for (std::size_t i = 0; i < cluster_->size(); ++i) {
+      if (!cluster_->runs(i)) continue;
+      const std::string all = cluster_->log(i);
+      words += "-- member " + std::to_string(i) + "\n" +
+               all.substr(all.size() - std::min(all.size(), kBytes));
+    }
+    return words;
   }
 
   std::unique_ptr<test::EtcdCluster> cluster_;

@@ -73,6 +73,7 @@ class EtcdCluster {
         std::make_unique<Process>(std::move(arguments), directory_.path() / (member.name + ".log"));
   }
   void kill(std::size_t index) { members_.at(index).process.reset(); }
+  bool runs(std::size_t index) const { return members_.at(index).process != nullptr; }
   void pause(std::size_t index) { members_.at(index).process->pause(); }
   void resume(std::size_t index) { members_.at(index).process->kill(SIGCONT); }
 
