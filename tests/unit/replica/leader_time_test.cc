@@ -1,45 +1,21 @@
 // From which cluster time a new leader goes on: leases live on it.
-#include <memory>
 #include <optional>
-#include <utility>
+#include <string>
 #include <vector>
 
-#include <gtest/gtest.h>
-
-#include "conclave/replica/replica.h"
-
-#include "tests/support/memory_storage.h"
+#include "tests/unit/replica/one_of_three_fixture.h"
 
 namespace conclave::replica {
 namespace {
 
 using raft::MessageKind;
 
-constexpr Instant kStart{std::chrono::hours(1)};
 constexpr std::int64_t kToldMs = 9000;
 
-Member member(std::uint64_t id) {
-  return {id, "n" + std::to_string(id), {"http://n" + std::to_string(id)}, {}, false, 100 + id};
-}
-
-class LeaderTimeTest : public testing::Test {
+class LeaderTimeTest : public OneOfThreeTest {
  protected:
-  void SetUp() override {
-    Options options;
-    options.self = member(1);
-    options.initial_members = {member(1), member(2), member(3)};
-    options.incarnation = 9;
-    Replica::Recovered recovered;
-    recovered.previous = {1, 1};
-    auto replica = Replica::create(options, storage_, std::move(recovered), Random(1), kStart);
-    ASSERT_TRUE(replica) << replica.error().message;
-    replica_ = *std::move(replica);
-  }
-
   void hear(raft::Message message) {
-    message.to = 1;
-    const raft::NodeId from = message.from;
-    replica_->receive(from, 100 + from, std::move(message), kStart);
+    receive(std::move(message), kStart);
     process();
   }
   // Leader `from` of this term appends its first entry.
@@ -92,8 +68,6 @@ class LeaderTimeTest : public testing::Test {
     }
   }
 
-  test::MemoryStorage storage_;
-  std::unique_ptr<Replica> replica_;
   std::vector<raft::Entry> written_;
 };
 

@@ -1,44 +1,20 @@
 // A follower's reads, whose question to the leader was answered late.
-#include <memory>
+#include <chrono>
 #include <optional>
 #include <string>
-#include <utility>
+#include <variant>
 
-#include <gtest/gtest.h>
-
-#include "conclave/replica/replica.h"
-
-#include "tests/support/memory_storage.h"
+#include "tests/unit/replica/one_of_three_fixture.h"
 
 namespace conclave::replica {
 namespace {
 
-constexpr Instant kStart{std::chrono::hours(1)};
-constexpr raft::Term kTerm = 3;
-
-Member member(std::uint64_t id) {
-  return {id, "n" + std::to_string(id), {"http://n" + std::to_string(id)}, {}, false, 100 + id};
-}
-
-class ReadRoundTest : public testing::Test {
+class ReadRoundTest : public OneOfThreeTest {
  protected:
-  void SetUp() override {
-    Options options;
-    options.self = member(1);
-    options.initial_members = {member(1), member(2), member(3)};
-    options.incarnation = 9;
-    Replica::Recovered recovered;
-    recovered.previous = {1, 1};
-    auto replica = Replica::create(options, storage_, std::move(recovered), Random(1), kStart);
-    ASSERT_TRUE(replica) << replica.error().message;
-    replica_ = *std::move(replica);
-  }
-
   void hear(raft::Message message) {
     message.from = 2;
-    message.to = 1;
-    message.term = kTerm;
-    replica_->receive(2, 102, std::move(message), now_);
+    message.term = 3;
+    receive(std::move(message), now_);
   }
   // The leader's sign of life; the question that is put to it then, if there is one.
   std::optional<std::string> question() {
@@ -58,8 +34,6 @@ class ReadRoundTest : public testing::Test {
     return replica_->take_output().answers.size();
   }
 
-  test::MemoryStorage storage_;
-  std::unique_ptr<Replica> replica_;
   Instant now_ = kStart;
 };
 
