@@ -83,8 +83,7 @@ int take_signals() {
   return fd;
 }
 
-// Each connection takes a file, and gRPC gives a listening port up for good when there are none
-// left.
+// Each connection takes a file; clients wait while there are none left.
 void allow_as_many_files_as_may_be() {
   rlimit files{};
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
