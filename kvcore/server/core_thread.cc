@@ -301,6 +301,10 @@ void CoreThread::let_go() {
 }
 
 void CoreThread::carry_out(replica::Output output) {
+  // Followers sync entries while this member does; of a commit that they only hear about, the
+  // client hears first.
+  const bool peers_first = must_sync(output.log_writes);
+  if (!peers_first) answer(output);
   if (!failure_) {
     for (auto& write : output.log_writes) log_writes_.push_back(std::move(write));
     if (unanswered_ > 1) write_log();
@@ -309,6 +313,10 @@ void CoreThread::carry_out(replica::Output output) {
     if (output.release_log) log_thread_->release(*output.release_log);
     carry_out_for_peers(output);
   }
+  if (peers_first) answer(output);
+}
+
+void CoreThread::answer(replica::Output& output) {
   for (const replica::Answer& answer : output.answers) {
     Done done = std::exchange(slots_[answer.id], nullptr);
     free_slots_.push_back(answer.id);

@@ -115,6 +115,7 @@ class CoreThread final : public Node {
   bool sync_here();
   void let_go();
   void carry_out(replica::Output output);
+  void answer(replica::Output& output);
   void carry_out_for_peers(replica::Output& output);
   void write_log();
   void install_if_due();

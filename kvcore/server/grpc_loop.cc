@@ -1,5 +1,7 @@
 #include "conclave/server/grpc_loop.h"
 
+#include <algorithm>
+
 #include <grpc/support/time.h>
 
 namespace conclave::server {
@@ -11,7 +13,10 @@ using std::chrono::steady_clock;
 // so much that the log waits while the network is read.
 constexpr int kGatherMax = 120;
 // A poll handles one socket at a time, and calls that it found may come only with the next poll.
+// The more there was last time, the longer it is worth asking; a lone caller would wait for
+// nothing.
 constexpr int kEmptyPollsMax = 4;
+constexpr int kEventsPerEmptyPoll = 8;
 
 gpr_timespec grpc_time(steady_clock::time_point time) {
   const auto wait =
@@ -84,8 +89,10 @@ void GrpcLoop::change_driven() {
 // Waits for something to come in, and takes what else is there.
 void GrpcLoop::gather(steady_clock::time_point until) {
   gpr_timespec deadline = grpc_time(until);
+  const int empty_polls_max = std::min(gathered_ / kEventsPerEmptyPoll, kEmptyPollsMax);
   int empty_polls = 0;
-  for (int taken = 0; taken < kGatherMax;) {
+  int taken = 0;
+  while (taken < kGatherMax) {
     void* tag = nullptr;
     bool ok = false;
     const auto status = queue_->AsyncNext(&tag, &ok, deadline);
@@ -93,11 +100,12 @@ void GrpcLoop::gather(steady_clock::time_point until) {
       static_cast<Completion*>(tag)->complete(ok);
       ++taken;
       empty_polls = 0;
-    } else if (taken == 0 || ++empty_polls > kEmptyPollsMax) {
+    } else if (taken == 0 || ++empty_polls > empty_polls_max) {
       break;
     }
     deadline = gpr_time_0(GPR_CLOCK_MONOTONIC);
   }
+  gathered_ = taken;
 }
 
 }  // namespace conclave::server

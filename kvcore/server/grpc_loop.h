@@ -69,6 +69,8 @@ class GrpcLoop {
   Driven* wanted_ = nullptr;
   Driven* driven_ = nullptr;  // changed by the loop's thread only
 
+  int gathered_ = 0;  // by the last turn; the loop's thread only
+
   std::atomic<bool> takes_calls_{true};
   std::atomic<bool> ending_{false};
   std::thread thread_;
