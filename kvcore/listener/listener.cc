@@ -52,7 +52,8 @@ Error Listener::why_not_built() const {
 Result<void> Listener::start() {
   for (const Port& port : ports_) {
     const Result<void> started =
-        port.acceptor->start([server = port.server.get()](int listener, int connection) {
+        port.acceptor->start([this, server = port.server.get()](int listener, int connection) {
+          corks_.add(connection);
           grpc::experimental::ExternalConnectionAcceptor::NewConnectionParameters taken;
           taken.listener_fd = listener;
           taken.fd = connection;

@@ -8,6 +8,7 @@
 #include "conclave/base/acceptor.h"
 #include "conclave/base/result.h"
 #include "conclave/base/url.h"
+#include "conclave/listener/corks.h"
 #include "conclave/listener/tls_files.h"
 
 namespace conclave::listener {
@@ -42,12 +43,16 @@ class Listener {
   // The ports are closed. Once or more often.
   void stop();
 
+  // Of all connections that came in here.
+  Corks& corks() { return corks_; }
+
  private:
   struct Port {
     std::unique_ptr<Acceptor> acceptor;
     std::unique_ptr<grpc::experimental::ExternalConnectionAcceptor> server;
   };
 
+  Corks corks_;
   std::vector<Port> ports_;
 };
 

@@ -135,22 +135,22 @@ void CoreThread::wake_driver() {
   if (attached_ == std::thread::id()) {
     changed_.notify_all();
   } else if (attached_ != std::this_thread::get_id()) {
-    wake_();
+    host_->wake();
   }
 }
 
-void CoreThread::attach(std::function<void()> wake) {
+void CoreThread::attach(Host host) {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return !driven_ || ending_; });
   if (ending_) return;
   attached_ = std::this_thread::get_id();
-  wake_ = std::move(wake);
+  host_ = std::make_shared<const Host>(std::move(host));
 }
 
 void CoreThread::detach() {
   const std::lock_guard guard(mutex_);
   attached_ = {};
-  wake_ = nullptr;
+  host_.reset();
   changed_.notify_all();
 }
 
@@ -241,6 +241,7 @@ bool CoreThread::finished() {
 void CoreThread::step() {
   {
     const std::lock_guard guard(mutex_);
+    taken_host_ = host_;
     taken_submissions_.swap(submissions_);
     taken_events_.swap(events_);
   }
@@ -317,6 +318,15 @@ void CoreThread::carry_out(replica::Output output) {
 }
 
 void CoreThread::answer(replica::Output& output) {
+  const std::size_t answers = output.answers.size() + output.deliveries.size();
+  if (answers > 1 && taken_host_ != nullptr) {
+    taken_host_->send_together(answers, [this, &output] { give(output); });
+  } else {
+    give(output);
+  }
+}
+
+void CoreThread::give(replica::Output& output) {
   for (const replica::Answer& answer : output.answers) {
     Done done = std::exchange(slots_[answer.id], nullptr);
     free_slots_.push_back(answer.id);

@@ -46,7 +46,7 @@ class CoreThread final : public Node {
 
   void begin_stop() override;
   void stop() override;
-  void attach(std::function<void()> wake) override;
+  void attach(Host host) override;
   std::chrono::steady_clock::time_point drive() override;
   void detach() override;
   bool is_ready() const override { return ready_.load(std::memory_order_acquire); }
@@ -116,6 +116,7 @@ class CoreThread final : public Node {
   void let_go();
   void carry_out(replica::Output output);
   void answer(replica::Output& output);
+  void give(replica::Output& output);
   void carry_out_for_peers(replica::Output& output);
   void write_log();
   void install_if_due();
@@ -141,11 +142,11 @@ class CoreThread final : public Node {
   std::condition_variable changed_;
   std::vector<Submission> submissions_;
   std::vector<Event> events_;
-  bool closed_ = false;         // the core takes nothing more
-  bool ending_ = false;         // nobody may attach any more
-  bool driven_ = false;         // the replica belongs to a thread
-  std::function<void()> wake_;  // of the thread that has attached
-  std::thread::id attached_;    // none: the core thread drives
+  bool closed_ = false;               // the core takes nothing more
+  bool ending_ = false;               // nobody may attach any more
+  bool driven_ = false;               // the replica belongs to a thread
+  std::shared_ptr<const Host> host_;  // whose thread has attached
+  std::thread::id attached_;          // none: the core thread drives
   std::chrono::steady_clock::time_point next_step_{};
   std::uint64_t next_stream_ = 1;
 
@@ -157,6 +158,7 @@ class CoreThread final : public Node {
   bool stopping_ = false;
   bool deaf_ = false;  // to other members
   std::size_t unanswered_ = 0;
+  std::shared_ptr<const Host> taken_host_;
   std::vector<Submission> taken_submissions_;
   std::vector<Event> taken_events_;
   std::vector<replica::Output::LogWrite> log_writes_;  // not yet given to the log

@@ -81,7 +81,8 @@ Result<std::unique_ptr<GrpcFront>> GrpcFront::open(const FrontOptions& options) 
   auto listener = listener::Listener::open(options.listen_urls, options.tls, parts->builder);
   if (!listener) return std::move(listener).error();
   parts->listener = *std::move(listener);
-  parts->loop = std::make_unique<GrpcLoop>(parts->builder.AddCompletionQueue());
+  parts->loop =
+      std::make_unique<GrpcLoop>(parts->builder.AddCompletionQueue(), parts->listener->corks());
   parts->loop->start();
   std::vector<Url> urls = parts->listener->urls();
   return std::unique_ptr<GrpcFront>(new GrpcFront(std::move(parts), std::move(urls)));

@@ -9,9 +9,10 @@ namespace {
 
 using std::chrono::steady_clock;
 
-// As much as is taken in before the handler's turn: enough that a sync of the log serves many, not
-// so much that the log waits while the network is read.
-constexpr int kGatherMax = 120;
+// As much as is taken in before the handler's turn: enough that a sync of the log serves many and
+// that many answers of one connection leave together, not so much that the log waits while the
+// network is read.
+constexpr int kGatherMax = 320;
 // A poll handles one socket at a time, and calls that it found may come only with the next poll.
 // The more there was last time, the longer it is worth asking; a lone caller would wait for
 // nothing.
@@ -37,8 +38,8 @@ void GrpcLoop::Wake::complete(bool) {
   asked_.store(false);
 }
 
-GrpcLoop::GrpcLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue)
-    : queue_(std::move(queue)), wake_(*this) {}
+GrpcLoop::GrpcLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue, listener::Corks& corks)
+    : queue_(std::move(queue)), corks_(corks), wake_(*this) {}
 
 GrpcLoop::~GrpcLoop() {
   shutdown();
@@ -82,7 +83,14 @@ void GrpcLoop::change_driven() {
   if (driven_ == wanted_) return;
   if (driven_ != nullptr) driven_->detach();
   driven_ = wanted_;
-  if (driven_ != nullptr) driven_->attach([this] { wake_.ask(); });
+  if (driven_ != nullptr) {
+    driven_->attach({.wake = [this] { wake_.ask(); },
+                     .send_together =
+                         [this](std::size_t answers, const std::function<void()>& send) {
+                           const listener::Corks::Held held(corks_, answers);
+                           send();
+                         }});
+  }
   changed_.notify_all();
 }
 

@@ -10,6 +10,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "conclave/listener/completion.h"
+#include "conclave/listener/corks.h"
 #include "conclave/server/driven.h"
 
 namespace conclave::server {
@@ -24,7 +25,7 @@ using listener::Completion;
 // than all the work. So others may report to its queue, too, if their tags are Completions.
 class GrpcLoop {
  public:
-  explicit GrpcLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue);
+  GrpcLoop(std::unique_ptr<grpc::ServerCompletionQueue> queue, listener::Corks& corks);
   ~GrpcLoop();  // as shutdown()
   GrpcLoop(const GrpcLoop&) = delete;
   GrpcLoop& operator=(const GrpcLoop&) = delete;
@@ -62,6 +63,7 @@ class GrpcLoop {
   void gather(std::chrono::steady_clock::time_point until);
 
   const std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  listener::Corks& corks_;
   Wake wake_;
 
   std::mutex mutex_;

@@ -1,8 +1,11 @@
 #include "conclave/server/core_thread.h"
 
+#include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <ctime>
 #include <future>
+#include <latch>
 #include <mutex>
 #include <thread>
 
@@ -184,16 +187,24 @@ class Front {
     changed_.notify_one();
   }
   std::thread::id thread() const { return thread_.get_id(); }
+  std::size_t answered_together() const { return answered_together_; }
 
  private:
   void run() {
-    core_.attach([this] {
-      {
-        const std::lock_guard lock(mutex_);
-        woken_ = true;
-      }
-      changed_.notify_one();
-    });
+    core_.attach({.wake =
+                      [this] {
+                        {
+                          const std::lock_guard lock(mutex_);
+                          woken_ = true;
+                        }
+                        changed_.notify_one();
+                      },
+                  .send_together =
+                      [this](std::size_t answers, const std::function<void()>& send) {
+                        EXPECT_EQ(std::this_thread::get_id(), thread_.get_id());
+                        send();
+                        answered_together_ = std::max(answered_together_.load(), answers);
+                      }});
     auto next = std::chrono::steady_clock::now();
     std::unique_lock lock(mutex_);
     while (!ending_) {
@@ -215,8 +226,26 @@ class Front {
   std::vector<std::function<void()>> arrived_;
   bool woken_ = false;
   bool ending_ = false;
+  std::atomic<std::size_t> answered_together_{0};
   std::thread thread_;
 };
+
+TEST_F(CoreThreadTest, AnswersOfOneTurnAreSentTogether) {
+  start();
+  Front front(*core_);
+  etcdserverpb::RangeRequest request;
+  request.set_key("a");
+  std::array<etcdserverpb::RangeResponse, 3> responses;
+  std::latch answered(responses.size());
+  front.arrive([&] {
+    for (auto& response : responses) {
+      core_->range(request, &response, [&](auto) { answered.count_down(); });
+    }
+  });
+  answered.wait();
+  front.end();
+  EXPECT_EQ(front.answered_together(), responses.size());
+}
 
 TEST_F(CoreThreadTest, AnAttachedThreadDrives) {
   start();
@@ -276,7 +305,7 @@ TEST_F(CoreThreadTest, StopsWhileAThreadIsAttached) {
 TEST_F(CoreThreadTest, ATooLateAttachmentIsNone) {
   start();
   core_->stop();
-  core_->attach([] {});
+  core_->attach({});
   EXPECT_EQ(core_->drive(), std::chrono::steady_clock::time_point::max());
 }
 

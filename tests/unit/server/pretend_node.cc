@@ -28,7 +28,7 @@ class PretendNode final : public Node {
   }
   bool is_ready() const override { return true; }
   // It does nothing between requests.
-  void attach(std::function<void()> /*wake*/) override {}
+  void attach(Host /*host*/) override {}
   std::chrono::steady_clock::time_point drive() override {
     return std::chrono::steady_clock::now() + std::chrono::hours(1);
   }
