@@ -4,9 +4,9 @@
 #include <limits>
 #include <mutex>
 
-#include <grpc/grpc.h>
 #include <grpcpp/grpcpp.h>
 
+#include "conclave/listener/library.h"
 #include "conclave/listener/listener.h"
 #include "conclave/server/grpc_services.h"
 #include "conclave/server/open_calls.h"
@@ -32,12 +32,6 @@ void set_limits(const FrontOptions& options, grpc::ServerBuilder& builder) {
   // etcd's clients ping every 10 s by default; gRPC would call that a flood.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 5000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-}
-
-// Shutting the library down after its last user can wait 10 s for a poller of some channel of this
-// process; that would fall upon whoever destroys the last server. So it stays up.
-void keep_grpc_initialised() {
-  [[maybe_unused]] static const bool kept = (grpc_init(), true);
 }
 
 }  // namespace
@@ -75,7 +69,7 @@ GrpcFront::~GrpcFront() {
 }
 
 Result<std::unique_ptr<GrpcFront>> GrpcFront::open(const FrontOptions& options) {
-  keep_grpc_initialised();
+  listener::keep_grpc_initialised();
   auto parts = std::make_unique<Parts>();
   set_limits(options, parts->builder);
   auto listener = listener::Listener::open(options.listen_urls, options.tls, parts->builder);

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include <grpc/support/time.h>
+#include "conclave/listener/library.h"
 
 namespace conclave::server {
 namespace {
@@ -18,13 +18,6 @@ constexpr int kGatherMax = 320;
 // nothing.
 constexpr int kEmptyPollsMax = 4;
 constexpr int kEventsPerEmptyPoll = 8;
-
-gpr_timespec grpc_time(steady_clock::time_point time) {
-  const auto wait =
-      std::chrono::duration_cast<std::chrono::microseconds>(time - steady_clock::now());
-  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                      gpr_time_from_micros(std::max<std::int64_t>(wait.count(), 0), GPR_TIMESPAN));
-}
 
 }  // namespace
 
@@ -96,7 +89,7 @@ void GrpcLoop::change_driven() {
 
 // Waits for something to come in, and takes what else is there.
 void GrpcLoop::gather(steady_clock::time_point until) {
-  gpr_timespec deadline = grpc_time(until);
+  gpr_timespec deadline = listener::grpc_time(until - steady_clock::now());
   const int empty_polls_max = std::min(gathered_ / kEventsPerEmptyPoll, kEmptyPollsMax);
   int empty_polls = 0;
   int taken = 0;

@@ -52,15 +52,6 @@ std::vector<std::pair<std::string, int>> common_arguments(const Options& options
 
 }  // namespace
 
-void keep_grpc_initialised() {
-  // Never destroyed and never connected: a channel holds on to the threads.
-  [[maybe_unused]] static const auto* const kept = [] {
-    grpc_init();
-    return new std::shared_ptr<grpc::Channel>(
-        grpc::CreateChannel("ipv4:127.0.0.1:1", grpc::InsecureChannelCredentials()));
-  }();
-}
-
 Result<ChannelMaker> ChannelMaker::create(const Options& options) {
   Result<listener::Pem> pem = listener::read_pem(options.tls);
   if (!pem) return std::move(pem).error();

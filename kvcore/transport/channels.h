@@ -11,12 +11,6 @@
 
 namespace conclave::transport {
 
-// Shutting gRPC down after its last user can wait 10 s for a poller of some channel of this
-// process, and destroying the last server or channel was seen to take nearly 1 s; that would fall
-// upon whoever destroys the last link. So the library and the threads that its users share stay up
-// from here on.
-void keep_grpc_initialised();
-
 // Makes the connections to peers. Thread-safe.
 class ChannelMaker {
  public:

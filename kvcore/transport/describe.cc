@@ -7,6 +7,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "conclave/base/url.h"
+#include "conclave/listener/library.h"
 #include "conclave/transport/channels.h"
 #include "conclave/transport/event_loop.h"
 #include "conclave/transport/links.h"
@@ -70,7 +71,7 @@ void await_describe(Reception& reception) {
 Result<std::string> fetch_description(const std::vector<std::string>& urls,
                                       const listener::TlsFiles& tls,
                                       std::chrono::milliseconds timeout) {
-  keep_grpc_initialised();
+  listener::keep_grpc_initialised();
   Options options;
   options.tls = tls;
   const Result<ChannelMaker> channels = ChannelMaker::create(options);

@@ -1,9 +1,8 @@
 #include "conclave/transport/event_loop.h"
 
 #include <algorithm>
-#include <cstdint>
 
-#include <grpc/support/time.h>
+#include "conclave/listener/library.h"
 
 namespace conclave::transport {
 namespace {
@@ -11,16 +10,10 @@ namespace {
 // How often a loop with a host looks for new calls and timers.
 constexpr std::chrono::milliseconds kTick{20};
 
-gpr_timespec grpc_time(std::chrono::steady_clock::duration wait) {
-  const auto micros = std::chrono::ceil<std::chrono::microseconds>(wait).count();
-  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                      gpr_time_from_micros(std::max<std::int64_t>(micros, 0), GPR_TIMESPAN));
-}
-
 }  // namespace
 
 void EventLoop::Bell::set(std::chrono::milliseconds wait) {
-  alarm_.Set(loop_.queue(), grpc_time(wait), static_cast<Completion*>(this));
+  alarm_.Set(loop_.queue(), listener::grpc_time(wait), static_cast<Completion*>(this));
 }
 
 void EventLoop::Bell::complete(bool) {
@@ -97,7 +90,7 @@ void EventLoop::run() {
 grpc::CompletionQueue::NextStatus EventLoop::run_one(Clock::duration wait) {
   void* tag = nullptr;
   bool ok = false;
-  const auto status = queue_->AsyncNext(&tag, &ok, grpc_time(wait));
+  const auto status = queue_->AsyncNext(&tag, &ok, listener::grpc_time(wait));
   if (status == grpc::CompletionQueue::GOT_EVENT) static_cast<Completion*>(tag)->complete(ok);
   return status;
 }

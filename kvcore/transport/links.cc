@@ -11,6 +11,7 @@
 #include <grpcpp/grpcpp.h>
 
 #include "conclave/base/url.h"
+#include "conclave/listener/library.h"
 #include "conclave/listener/listener.h"
 #include "conclave/transport/channels.h"
 #include "conclave/transport/describe.h"
@@ -172,7 +173,7 @@ std::shared_ptr<PeerLinks> Links::Parts::find(MemberId id) {
 }
 
 Result<std::unique_ptr<Links>> Links::start(Options options, Events& events) {
-  keep_grpc_initialised();
+  listener::keep_grpc_initialised();
   Result<ChannelMaker> channels = ChannelMaker::create(options);
   if (!channels) return std::move(channels).error();
   auto parts = std::make_unique<Parts>(std::move(options), events, *std::move(channels));
