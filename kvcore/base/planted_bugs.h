@@ -19,6 +19,7 @@ struct PlantedBugs {
   bool leads_before_own_vote = false;  // is on disk, once the others' suffice
   bool half_elects = false;            // of an even number of voters
   bool damaged_member_votes = false;   // though it has forgotten what it promised
+  bool damaged_member_counts = false;  // in the majority of a leader that it has forgotten
   bool hands_over_too_early = false;   // to a successor that is behind
   // raft: the log
   bool acknowledges_before_sync = false;      // an append

@@ -63,7 +63,7 @@ void Node::step_follower(Message message) {
 
 void Node::handle_append(Message message) {
   if (!well_formed(message)) return;
-  Message response{.kind = MessageKind::append_response, .to = message.from};
+  Message response{.kind = MessageKind::append_response, .to = message.from, .voteless = voteless_};
   if (message.log_index < log_.committed()) {
     response.log_index = log_.committed();
     send(std::move(response));
@@ -102,11 +102,14 @@ void Node::append_from_leader(std::vector<Entry> entries) {
 void Node::handle_heartbeat(const Message& message) {
   // The leader may still go by what a node acknowledged before it lost it.
   if (!voteless_) log_.commit_to(message.commit);
-  send({.kind = MessageKind::heartbeat_response, .to = message.from, .round = message.round});
+  send({.kind = MessageKind::heartbeat_response,
+        .to = message.from,
+        .voteless = voteless_,
+        .round = message.round});
 }
 
 void Node::handle_snapshot(const Message& message) {
-  Message response{.kind = MessageKind::append_response, .to = message.from};
+  Message response{.kind = MessageKind::append_response, .to = message.from, .voteless = voteless_};
   response.log_index = restore(*message.snapshot) ? log_.last_index() : log_.committed();
   send(std::move(response));
 }

@@ -60,6 +60,9 @@ struct Message {
   // append_response: at or below this index the follower's log may match.
   Index reject_hint = 0;
 
+  // append_response, heartbeat_response: the sender's disk was damaged (Node::voteless()).
+  bool voteless = false;
+
   bool leadership_transfer = false;  // vote: the leader asked for it, so its lease does not hold
 
   // heartbeat, heartbeat_response: the round of leadership confirmation that is answered by it.

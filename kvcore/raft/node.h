@@ -319,6 +319,7 @@ class Node {
   Progress new_progress(Index next) const;
   Progress* progress_of(NodeId id);
   void leave_joint_if_due();
+  bool counts(const Progress& progress) const;
   bool votes() const { return config_.is_voter(options_.id) && !voteless_; }
 
   const Options options_;

@@ -81,6 +81,7 @@ class Progress {
 
   bool recently_active = false;        // since the last quorum check
   std::uint64_t read_round_acked = 0;  // of this term
+  bool voteless = false;               // as it said last
 
  private:
   void reset_state(ProgressState state);

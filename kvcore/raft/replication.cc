@@ -30,10 +30,20 @@ void Node::tick_leader() {
 void Node::check_quorum_active() {
   Votes active;
   for (auto& [id, progress] : progress_) {
-    active.emplace(id, progress.recently_active || id == options_.id);
+    active.emplace(id, id == options_.id || (progress.recently_active && counts(progress)));
     progress.recently_active = id == options_.id;
   }
   if (quorum_vote(config_, active) != VoteResult::won) become_follower(hard_state_.term, 0);
+}
+
+// What a damaged member helped to decide before, it has forgotten. So a leader that others have
+// replaced with its help must not find a majority with its help: that is to overlap with every
+// earlier one in another member. Of an even number of voters it does, if only one is damaged.
+bool Node::counts(const Progress& progress) const {
+  if (!progress.voteless || CONCLAVE_PLANTED(damaged_member_counts)) return true;
+  const auto damaged =
+      std::ranges::count_if(progress_, [](const auto& entry) { return entry.second.voteless; });
+  return damaged == 1 && config_.voters_outgoing.empty() && config_.voters.size() % 2 == 0;
 }
 
 Result<LogPosition, Refusal> Node::propose(std::vector<std::string> payloads) {
@@ -77,10 +87,12 @@ void Node::step_leader(Message message) {
   switch (message.kind) {
     case MessageKind::append_response:
       progress->recently_active = true;
+      progress->voteless = message.voteless;
       handle_append_response(message);
       return;
     case MessageKind::heartbeat_response:
       progress->recently_active = true;
+      progress->voteless = message.voteless;
       handle_heartbeat_response(message);
       return;
     case MessageKind::read_index:
@@ -156,7 +168,7 @@ bool Node::committed_in_own_term() const {
 bool Node::try_commit() {
   const Index index = quorum_index(config_, [this](NodeId id) -> Index {
     const auto found = progress_.find(id);
-    return found == progress_.end() ? 0 : found->second.match();
+    return found == progress_.end() || !counts(found->second) ? 0 : found->second.match();
   });
   if (index <= log_.committed() || index > log_.last_index()) return false;
   if (log_.term_at(index) != hard_state_.term && !CONCLAVE_PLANTED(commits_older_term)) {
@@ -252,7 +264,7 @@ void Node::begin_read_round() {
 void Node::confirm_reads() {
   const std::uint64_t round = quorum_index(config_, [this](NodeId id) -> std::uint64_t {
     const auto found = progress_.find(id);
-    return found == progress_.end() ? 0 : found->second.read_round_acked;
+    return found == progress_.end() || !counts(found->second) ? 0 : found->second.read_round_acked;
   });
   const bool unasked = CONCLAVE_PLANTED(reads_without_quorum);
   for (ReadRequest& request : reads_.confirmed(unasked ? reads_.round() : round)) {

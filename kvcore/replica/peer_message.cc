@@ -25,6 +25,7 @@ void encode(const raft::Message& message, RaftMessage& out) {
   out.set_commit(message.commit);
   out.set_rejected(message.rejected);
   out.set_reject_hint(message.reject_hint);
+  out.set_voteless(message.voteless);
   out.set_leadership_transfer(message.leadership_transfer);
   out.set_round(message.round);
   out.set_context(message.context);
@@ -49,6 +50,7 @@ std::optional<raft::Message> decode(RaftMessage& encoded) {
                         .commit = encoded.commit(),
                         .rejected = encoded.rejected(),
                         .reject_hint = encoded.reject_hint(),
+                        .voteless = encoded.voteless(),
                         .leadership_transfer = encoded.leadership_transfer(),
                         .round = encoded.round(),
                         .context = std::move(*encoded.mutable_context())};

@@ -1,10 +1,11 @@
 // A member whose disk was damaged gets everything anew from the others.
 //
 // What it promised before is lost: votes, and entries that it acknowledged and that may be
-// committed on no more than a bare majority with it. So it has no vote at first. It asks the
-// leader, as a read does, how far the group had committed after the question was asked; a leader
-// that can answer has all that this member ever helped to commit. Once its own log has come that
-// far it counts again.
+// committed on no more than a bare majority with it. So it has no vote at first, and says so in its
+// answers: leaders find their majorities without it (raft::Node::counts()). It asks the leader, as
+// a read does, how far the group had committed after the question was asked; a leader that can
+// answer has all that this member ever helped to commit. Once its own log has come that far it
+// counts again.
 #include <utility>
 
 #include "conclave/replica/replica.h"

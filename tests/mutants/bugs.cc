@@ -14,6 +14,7 @@ constexpr Bug kBugs[] = {
     {"leads_before_own_vote", &PlantedBugs::leads_before_own_vote, "raft/election.cc"},
     {"half_elects", &PlantedBugs::half_elects, "raft/quorum.cc"},
     {"damaged_member_votes", &PlantedBugs::damaged_member_votes, "raft/node.cc"},
+    {"damaged_member_counts", &PlantedBugs::damaged_member_counts, "raft/replication.cc"},
     {"hands_over_too_early", &PlantedBugs::hands_over_too_early, "raft/replication.cc"},
     {"acknowledges_before_sync", &PlantedBugs::acknowledges_before_sync, "raft/node.cc"},
     {"leader_counts_unsynced", &PlantedBugs::leader_counts_unsynced, "raft/replication.cc"},

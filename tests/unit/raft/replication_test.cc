@@ -38,6 +38,20 @@ INSTANTIATE_TEST_SUITE_P(Followers, Figure7,
                                            std::vector<Term>{1, 1, 1, 4, 4, 4, 4},
                                            std::vector<Term>{1, 1, 1, 2, 2, 2, 3, 3, 3, 3, 3}));
 
+// Elected by member 2.
+std::unique_ptr<Node> make_leader(std::set<NodeId> voters) {
+  auto node = make_node(test_options(1), first_state(std::move(voters)));
+  node->campaign();
+  run_once(*node);
+  const Term term = node->term() + 1;
+  node->step({.kind = MessageKind::pre_vote_response, .from = 2, .to = 1, .term = term});
+  run_once(*node);
+  node->step({.kind = MessageKind::vote_response, .from = 2, .to = 1, .term = term});
+  EXPECT_EQ(node->role(), Role::leader);
+  run_once(*node);
+  return node;
+}
+
 TEST(Replication, ProposalReachesEveryone) {
   TestGroup group = TestGroup::of(5);
   group.elect(2);
@@ -93,6 +107,50 @@ TEST(Replication, EntryOfAnEarlierTermIsNotCommittedByCounting) {
         {.kind = MessageKind::append_response, .from = from, .to = 1, .term = 5, .log_index = 4});
   }
   EXPECT_EQ(leader->log().committed(), 4U);
+}
+
+// A leader that others have replaced with the help of a member that has lost its memory since, must
+// not take that member's word for a majority's.
+TEST(Replication, MemberThatForgotItsPromisesIsNoPartOfAMajority) {
+  for (const bool damaged : {false, true}) {
+    auto leader = make_leader({1, 2, 3});
+    const Index last = leader->log().last_index();
+    ASSERT_TRUE(leader->read_index("r"));
+    run_once(*leader);
+    leader->step({.kind = MessageKind::append_response,
+                  .from = 2,
+                  .to = 1,
+                  .term = leader->term(),
+                  .log_index = last,
+                  .voteless = damaged});
+    EXPECT_EQ(leader->log().committed() == last, !damaged);
+    for (int i = 0; i < 3 * kElectionTicks; ++i) {
+      leader->tick();
+      for (const Message& message : run_once(*leader)) {
+        if (message.kind != MessageKind::heartbeat || message.to != 2) continue;
+        leader->step({.kind = MessageKind::heartbeat_response,
+                      .from = 2,
+                      .to = 1,
+                      .term = leader->term(),
+                      .voteless = damaged,
+                      .round = message.round});
+      }
+    }
+    EXPECT_EQ(leader->role() == Role::leader, !damaged) << "only the damaged one hears it";
+  }
+}
+
+// Of two, every majority has both: nothing can be committed that the other has not.
+TEST(Replication, TheOnlyOtherMemberIsNeededEvenIfItForgot) {
+  auto leader = make_leader({1, 2});
+  const Index last = leader->log().last_index();
+  leader->step({.kind = MessageKind::append_response,
+                .from = 2,
+                .to = 1,
+                .term = leader->term(),
+                .log_index = last,
+                .voteless = true});
+  EXPECT_EQ(leader->log().committed(), last);
 }
 
 TEST(Replication, OldAppendDoesNotCutTheLog) {

@@ -21,6 +21,7 @@ TEST(PeerMessage, EveryFieldOfAMessageArrives) {
                         .commit = 6,
                         .rejected = true,
                         .reject_hint = 7,
+                        .voteless = true,
                         .leadership_transfer = true,
                         .round = 8,
                         .context = "read 9"};
