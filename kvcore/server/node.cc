@@ -138,11 +138,13 @@ Result<void> open_all(const NodeOptions& options, const DataDirectory& directory
   return make_replica(options, random, found);
 }
 
+// The store knows it better than the flags, which may be of the cluster's beginning.
 bool has_others(const NodeOptions& options, const Found& found) {
-  if (options.initial_cluster.size() > 1 || found.identity.joined) return true;
-  if (found.store == nullptr) return false;
-  const auto membership = replica::StateMachine::stored_membership(*found.store);
-  return membership && membership->all().size() > 1;
+  if (found.store != nullptr) {
+    const auto membership = replica::StateMachine::stored_membership(*found.store);
+    if (membership && !membership->empty()) return membership->all().size() > 1;
+  }
+  return options.initial_cluster.size() > 1 || found.identity.joined;
 }
 
 // A damaged member of a cluster gets everything anew from the others; one that is alone says what
