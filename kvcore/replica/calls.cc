@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "conclave/api/version.h"
+#include "conclave/base/url.h"
 #include "conclave/mvcc/validate.h"
 #include "conclave/replica/replica.h"
 
@@ -168,7 +169,7 @@ struct Replica::Submission {
   }
   static bool are_urls(const google::protobuf::RepeatedPtrField<std::string>& texts) {
     return !texts.empty() && std::ranges::all_of(texts, [](const std::string& text) {
-      return text.starts_with("http://") || text.starts_with("https://");
+      return parse_url(text).has_value();
     });
   }
   std::optional<Refusal> change_members(MemberChange::Kind kind, etcdserverpb::Member member,

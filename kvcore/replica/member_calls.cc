@@ -27,6 +27,11 @@ raft::ConfigStep step_of(const MemberChange& change) {
   }
 }
 
+// A member that was added has no name until it says so itself.
+bool is_started(const Member& member) {
+  return !member.name.empty();
+}
+
 }  // namespace
 
 // By the leader; one change at a time, so what is checked here still holds when it is applied.
@@ -51,12 +56,13 @@ std::optional<Refusal> Replica::propose_member_change(const MemberChange& change
 std::optional<Refusal> Replica::refusal_of_change(const MemberChange& change, Instant now) const {
   const etcdserverpb::Member& named = change.member();
   const Membership& membership = state_.membership();
+  const bool adds = change.kind() == MemberChange::ADD;
+  const Member* member = membership.find(named.id());
+  if (!adds && member == nullptr) return Refusal::member_not_found;
   for (const std::string& url : named.peerurls()) {
     if (membership.has_peer_url(url, named.id())) return Refusal::member_urls_taken;
   }
-  if (change.kind() == MemberChange::ADD) return refuse_addition(named, now);
-  const Member* member = membership.find(named.id());
-  if (member == nullptr) return Refusal::member_not_found;
+  if (adds) return refuse_addition(named, now);
   if (change.kind() == MemberChange::REMOVE) return refuse_removal(*member, now);
   if (change.kind() == MemberChange::PROMOTE) return refuse_promotion(*member);
   return std::nullopt;
@@ -77,23 +83,39 @@ std::optional<Refusal> Replica::refuse_addition(const etcdserverpb::Member& memb
                : std::nullopt;
   }
   if (!options_.strict_reconfig_check) return std::nullopt;
-  const auto active = static_cast<std::size_t>(
-      std::ranges::count_if(config.voters, [&](raft::NodeId id) { return is_active(id, now); }));
-  // The first member may always get a second one.
   const std::size_t quorum_after = (config.voters.size() + 1) / 2 + 1;
-  if (active < quorum_after && config.voters.size() > 1) return Refusal::not_enough_started;
-  return active < config.voters.size() ? std::optional(Refusal::unhealthy) : std::nullopt;
+  // The first member may always get a second one.
+  if (config.voters.size() > 1 && voters_started() < quorum_after) {
+    return Refusal::not_enough_started;
+  }
+  return voters_active(now) < config.voters.size() ? std::optional(Refusal::unhealthy)
+                                                   : std::nullopt;
 }
 
+// One that is down is no part of what could be lost.
 std::optional<Refusal> Replica::refuse_removal(const Member& member, Instant now) const {
   const raft::ConfigState& config = state_.membership().config();
   if (!options_.strict_reconfig_check || !config.is_voter(member.id)) return std::nullopt;
   if (config.voters.size() == 1) return Refusal::not_enough_started;
-  if (!is_active(member.id, now)) return std::nullopt;
-  const auto active_after = static_cast<std::size_t>(std::ranges::count_if(
-      config.voters, [&](raft::NodeId id) { return id != member.id && is_active(id, now); }));
   const std::size_t quorum_after = (config.voters.size() - 1) / 2 + 1;
-  return active_after < quorum_after ? std::optional(Refusal::unhealthy) : std::nullopt;
+  if (voters_started() - (is_started(member) ? 1 : 0) < quorum_after) {
+    return Refusal::not_enough_started;
+  }
+  if (!is_active(member.id, now)) return std::nullopt;
+  return voters_active(now) - 1 < quorum_after ? std::optional(Refusal::unhealthy) : std::nullopt;
+}
+
+std::size_t Replica::voters_started() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(state_.membership().config().voters, [this](raft::NodeId id) {
+        const Member* member = state_.membership().find(id);
+        return member != nullptr && is_started(*member);
+      }));
+}
+
+std::size_t Replica::voters_active(Instant now) const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      state_.membership().config().voters, [&](raft::NodeId id) { return is_active(id, now); }));
 }
 
 std::optional<Refusal> Replica::refuse_promotion(const Member& member) const {

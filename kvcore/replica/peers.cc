@@ -20,6 +20,9 @@ constexpr Duration kCampaignTurn = std::chrono::milliseconds(8);
 // again at once depose each other for ever.
 constexpr int kCampaignPause = 20;
 constexpr int kCampaignDoublings = 3;
+// Where a vote takes longer than that, the next try comes before it: then raft's own timer has to
+// do, which leaves an election its time.
+constexpr int kCampaignTries = 8;
 
 std::string serialized(const Proposal& proposal) {
   std::string payload;
@@ -273,7 +276,7 @@ void Replica::peer_gone(raft::NodeId peer, Instant now) {
 // with a leader that can commit, since one may depose the other that has only just won.
 void Replica::replace_leader(Instant now) {
   if (!campaign_at_) return;
-  if (is_ready()) {
+  if (is_ready() || campaigns_ >= kCampaignTries) {
     campaign_at_.reset();
   } else if (raft_.leader() == 0 && *campaign_at_ <= now) {
     raft_.campaign();
@@ -291,9 +294,9 @@ void Replica::give_way(const raft::Message& message, Instant now) {
 }
 
 Duration Replica::campaign_wait() {
-  const Duration longest =
-      options_.tick * options_.election_ticks / kCampaignPause * (1 << campaigns_);
-  campaigns_ = std::min(campaigns_ + 1, kCampaignDoublings);
+  const Duration longest = options_.tick * options_.election_ticks / kCampaignPause *
+                           (1 << std::min(campaigns_, kCampaignDoublings));
+  ++campaigns_;
   const auto half = static_cast<std::uint64_t>(longest.count() / 2);
   return longest / 2 + Duration(static_cast<std::int64_t>(random_.below(half + 1)));
 }
@@ -349,6 +352,23 @@ void Replica::drain() {
 // for an election. Tried again until it succeeds or the driver's patience ends.
 void Replica::hand_over() {
   if (!draining_ || raft_.role() != raft::Role::leader || raft_.transferring_to() != 0) return;
+  if (const raft::NodeId successor = best_successor(); successor != 0) {
+    static_cast<void>(raft_.transfer_leadership(successor));
+  }
+}
+
+// The others commit without this member's disk, but it answers and applies nothing; its heartbeats
+// would keep the cluster standing for as long as the disk hangs.
+void Replica::hand_over_if_disk_hangs(Instant now) {
+  const std::uint64_t first = unsynced_.empty() ? 0 : unsynced_.front();
+  if (first == 0 || first != hanging_) {
+    hanging_ = first;
+    hangs_since_ = now;
+    return;
+  }
+  if (raft_.role() != raft::Role::leader) return;
+  // A disk that is merely slow is slow for the next leader, too.
+  if (now - hangs_since_ < 3 * options_.election_ticks * options_.tick) return;
   if (const raft::NodeId successor = best_successor(); successor != 0) {
     static_cast<void>(raft_.transfer_leadership(successor));
   }

@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "conclave/api/limits.h"
 #include "conclave/base/bytes.h"
 #include "conclave/base/planted_bugs.h"
 
@@ -32,7 +33,8 @@ WatchLimits watch_limits(const Options& options) {
   WatchLimits limits;
   limits.streams_max = options.max_watch_streams;
   limits.watchers_per_stream_max = options.max_watchers_per_stream;
-  limits.fragment_bytes = options.max_request_bytes;
+  // As etcd: a client takes as much as it may send, and what gRPC adds.
+  limits.fragment_bytes = options.max_request_bytes + api::kWireOverheadBytes;
   return limits;
 }
 
@@ -144,8 +146,20 @@ bool Replica::is_ready() const {
   return raft_.leader() != 0 && state_.applied_term() == raft_.term();
 }
 
+// As in etcd three election timeouts.
+bool Replica::is_cut_off(Instant now) const {
+  return !has_leader() && now - led_at_ > 3 * options_.election_ticks * options_.tick;
+}
+
+std::optional<Refusal> Replica::refuse_watches() const {
+  const raft::ConfigState& config = raft_.config();
+  if (config.is_voter(options_.self.id)) return std::nullopt;
+  return config.is_learner(options_.self.id) ? Refusal::learner_serves_little : Refusal::no_leader;
+}
+
 void Replica::tick(Instant now) {
   raft_.tick();
+  if (has_leader() || led_at_ == Instant{}) led_at_ = now;
   clock_.advance(now);
   watches_.tick(now);
   expire_calls(now);
@@ -154,6 +168,7 @@ void Replica::tick(Instant now) {
   if (renewal_begun && now - *renewal_begun > options_.tick * options_.election_ticks) {
     keeper_.restart();
   }
+  hand_over_if_disk_hangs(now);
   if (raft_.role() != raft::Role::leader || draining_) return;
   if (state_.alarms().any(etcdserverpb::CORRUPT)) return;
   const mvcc::Store& store = state_.store();

@@ -212,6 +212,12 @@ class Replica {
   Output take_output();
 
   bool is_ready() const;
+  bool has_leader() const { return raft_.leader() != 0; }
+  // Nobody has led, as far as this member knows, for so long that an election would be over: its
+  // state may be old without end, and who wants to hear what is new asks another member.
+  bool is_cut_off(Instant now) const;
+  // What a stream of watches ends with that is opened here now.
+  std::optional<api::Refusal> refuse_watches() const;
   // An entry that removes this member is applied: it serves nothing any more.
   bool is_removed() const { return state_.membership().removed(options_.self.id); }
   // Its log was cut off at an earlier place than where it had acknowledged; process() has failed.
@@ -286,6 +292,7 @@ class Replica {
   Duration campaign_wait();
   void publish_self(Instant now);
   void hand_over();
+  void hand_over_if_disk_hangs(Instant now);
   raft::NodeId best_successor() const;
 
   // repair.cc
@@ -320,6 +327,8 @@ class Replica {
   std::optional<api::Refusal> refuse_removal(const Member& member, Instant now) const;
   std::optional<api::Refusal> refuse_promotion(const Member& member) const;
   bool is_active(raft::NodeId member, Instant now) const;
+  std::size_t voters_started() const;
+  std::size_t voters_active(Instant now) const;
   std::optional<api::Refusal> move_leader(RequestId id, raft::NodeId to, Instant now);
   void answer_leader_moves();
   Result<void> apply_config(const raft::Entry& entry);
@@ -368,6 +377,7 @@ class Replica {
   bool draining_ = false;
   bool was_leader_ = false;
   raft::LogPosition last_leader_;  // term, and who led in it as `index`
+  Instant led_at_{};               // the last tick at which there was a leader
 
   // Between members. What waits until there is a leader to take it; which messages must not leave
   // before the log is on disk; when whom was heard.
@@ -378,6 +388,8 @@ class Replica {
   };
   std::deque<HeldMessages> held_messages_;
   std::deque<std::uint64_t> unsynced_;  // Readies that are to be synced
+  std::uint64_t hanging_ = 0;           // the first of them at the last tick
+  Instant hangs_since_{};
   std::map<raft::NodeId, Instant> heard_;
   ForwardedOnce forwarded_once_;  // in led_term_
   raft::Term led_term_ = 0;
