@@ -78,6 +78,8 @@ RefusalText text_of(Refusal refusal) {
       return {unavailable, "etcdserver: unhealthy cluster"};
     case Refusal::watch_canceled:
       return {cancelled, "etcdserver: watch canceled"};
+    case Refusal::authentication_not_enabled:
+      return {failed_precondition, "etcdserver: authentication is not enabled"};
   }
   return {unknown, "etcdserver: unknown refusal"};
 }

@@ -44,6 +44,7 @@ enum class Refusal : std::uint8_t {
   bad_transferee,
   unhealthy,
   watch_canceled,
+  authentication_not_enabled,
 };
 
 // The same numbers as grpc::StatusCode, without gRPC.

@@ -1,15 +1,18 @@
 #include "conclave/base/acceptor.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <system_error>
 #include <utility>
 
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -68,8 +71,8 @@ std::uint16_t port_of(int fd) {
 
 }  // namespace
 
-Result<std::unique_ptr<Acceptor>> Acceptor::bind(const Url& url) {
-  std::unique_ptr<Acceptor> acceptor(new Acceptor(url));
+Result<std::unique_ptr<Acceptor>> Acceptor::bind(const Url& url, int descriptors_left) {
+  std::unique_ptr<Acceptor> acceptor(new Acceptor(url, descriptors_left));
   if (Result<void> bound = acceptor->bind_all(); !bound) return bound.error();
   return acceptor;
 }
@@ -139,8 +142,24 @@ void Acceptor::run(const Take& take) const {
   }
 }
 
+// By the lowest number that is free: above it there is nothing but what is left for others.
+bool Acceptor::has_room(int listener) const {
+  if (descriptors_left_ == 0) return true;
+  const int lowest = fcntl(listener, F_DUPFD_CLOEXEC, 0);
+  if (lowest < 0) return false;
+  close(lowest);
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return true;
+  const auto left = std::min<rlim_t>(static_cast<rlim_t>(descriptors_left_), limit.rlim_cur / 4);
+  return static_cast<rlim_t>(lowest) + left < limit.rlim_cur;
+}
+
 void Acceptor::accept_all(int listener, const Take& take, bool& exhausted) const {
   while (true) {
+    if (!has_room(listener)) {
+      exhausted = true;
+      return;
+    }
     const int connection = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (connection >= 0) {
       take(listener, connection);

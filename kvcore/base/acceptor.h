@@ -30,7 +30,8 @@ class Acceptor {
 
   // The port is taken; connections are refused until start(). Errors: Errc::io, naming the URL and
   // the system's reason.
-  static Result<std::unique_ptr<Acceptor>> bind(const Url& url);
+  // So many descriptors of the process are left for others, or a quarter of them, if that is less.
+  static Result<std::unique_ptr<Acceptor>> bind(const Url& url, int descriptors_left = 0);
   ~Acceptor();
   Acceptor(const Acceptor&) = delete;
   Acceptor& operator=(const Acceptor&) = delete;
@@ -44,13 +45,16 @@ class Acceptor {
   void stop();
 
  private:
-  explicit Acceptor(Url url) : url_(std::move(url)) {}
+  Acceptor(Url url, int descriptors_left)
+      : descriptors_left_(descriptors_left), url_(std::move(url)) {}
 
   Result<void> bind_all();
   Error failure(int why) const;
   void run(const Take& take) const;
+  bool has_room(int listener) const;
   void accept_all(int listener, const Take& take, bool& exhausted) const;
 
+  const int descriptors_left_;
   Url url_;
   std::vector<int> listeners_;
   int stop_fd_ = -1;

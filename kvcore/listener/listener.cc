@@ -22,13 +22,14 @@ Result<std::shared_ptr<grpc::ServerCredentials>> credentials_for(const Url& url,
 }  // namespace
 
 Result<std::unique_ptr<Listener>> Listener::open(const std::vector<Url>& urls, const TlsFiles& tls,
-                                                 grpc::ServerBuilder& builder) {
+                                                 grpc::ServerBuilder& builder,
+                                                 int descriptors_left) {
   using Type = grpc::ServerBuilder::experimental_type::ExternalConnectionType;
   auto listener = std::make_unique<Listener>();
   for (const Url& url : urls) {
     auto credentials = credentials_for(url, tls);
     if (!credentials) return std::move(credentials).error();
-    auto acceptor = Acceptor::bind(url);
+    auto acceptor = Acceptor::bind(url, descriptors_left);
     if (!acceptor) return std::move(acceptor).error();
     listener->ports_.push_back(
         {*std::move(acceptor), builder.experimental().AddExternalConnectionAcceptor(

@@ -28,9 +28,10 @@ class Listener {
  public:
   // The ports are taken; connections are refused until start(). `tls` is for https alone. Errors:
   // Errc::io, naming the URL (an address is in use or not this machine's) or the file (it cannot be
-  // used).
+  // used). `descriptors_left`: see Acceptor.
   static Result<std::unique_ptr<Listener>> open(const std::vector<Url>& urls, const TlsFiles& tls,
-                                                grpc::ServerBuilder& builder);
+                                                grpc::ServerBuilder& builder,
+                                                int descriptors_left = 0);
 
   // With the ports that were taken where 0 was asked for.
   std::vector<Url> urls() const;

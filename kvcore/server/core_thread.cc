@@ -272,7 +272,7 @@ void CoreThread::step() {
   if (tick_due) replica_->tick(now);
   if (stopping_) replica_->flush();
   if (Result<void> processed = replica_->process(now); !processed) fail(processed.error());
-  ready_.store(!failure_ && replica_->is_ready(), std::memory_order_release);
+  note_leader(now);
   carry_out(replica_->take_output());
   if (links_ != nullptr) links_->follow(*replica_);
   if (repairs_ && !failure_ && replica_->is_repaired()) {
@@ -299,6 +299,19 @@ void CoreThread::let_go() {
   driven_ = false;
   // The core thread may wait for the end of a turn that outlived an attachment.
   if (attached_ != std::this_thread::get_id()) changed_.notify_all();
+}
+
+// Whose client wants a leader is sent to another member.
+void CoreThread::note_leader(Instant now) {
+  ready_.store(!failure_ && replica_->is_ready(), std::memory_order_release);
+  has_leader_.store(replica_->has_leader(), std::memory_order_release);
+  const bool cut_off = replica_->is_cut_off(now);
+  is_cut_off_.store(cut_off, std::memory_order_release);
+  if (!cut_off) return;
+  std::erase_if(sinks_, [](const auto& entry) {
+    if (entry.second.wants_leader) entry.second.to->close(api::Refusal::no_leader);
+    return entry.second.wants_leader;
+  });
 }
 
 void CoreThread::carry_out(replica::Output output) {
@@ -342,7 +355,7 @@ void CoreThread::give(replica::Output& output) {
   }
   for (replica::WatchDelivery& delivery : output.deliveries) {
     const auto sink = sinks_.find(delivery.stream);
-    if (sink != sinks_.end()) sink->second->deliver(std::move(delivery.batch));
+    if (sink != sinks_.end()) sink->second.to->deliver(std::move(delivery.batch));
   }
 }
 
@@ -439,7 +452,7 @@ void CoreThread::tell_failure(const Error& error) {
 }
 
 void CoreThread::close_streams() {
-  for (const auto& [id, sink] : sinks_) sink->close(api::Refusal::stopped);
+  for (const auto& [id, sink] : sinks_) sink.to->close(api::Refusal::stopped);
   sinks_.clear();
 }
 

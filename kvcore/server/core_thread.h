@@ -93,7 +93,10 @@ class CoreThread final : public Node {
                    etcdserverpb::MoveLeaderResponse* response, Done done) override;
   void snapshot(std::function<void(std::shared_ptr<SnapshotPieces>)> opened) override;
   void abandon(const google::protobuf::Message* response, std::function<void()> forgotten) override;
-  std::unique_ptr<WatchStream> open_watch(std::shared_ptr<WatchSink> sink) override;
+  std::unique_ptr<WatchStream> open_watch(std::shared_ptr<WatchSink> sink,
+                                          bool wants_leader) override;
+  bool has_leader() const override { return has_leader_.load(std::memory_order_acquire); }
+  bool is_cut_off() const override { return is_cut_off_.load(std::memory_order_acquire); }
 
  private:
   class Stream;
@@ -101,6 +104,10 @@ class CoreThread final : public Node {
   struct Submission {
     replica::AnyCall call;
     Done done;
+  };
+  struct Sink {
+    std::shared_ptr<WatchSink> to;
+    bool wants_leader;
   };
   using Event = std::function<void()>;
 
@@ -130,6 +137,7 @@ class CoreThread final : public Node {
   void fail(const Error& error);
   void tell_failure(const Error& error);
   bool finished();
+  void note_leader(Instant now);
   void close_streams();
 
   const Duration tick_;
@@ -151,6 +159,8 @@ class CoreThread final : public Node {
   std::uint64_t next_stream_ = 1;
 
   std::atomic<bool> ready_{false};
+  std::atomic<bool> has_leader_{false};
+  std::atomic<bool> is_cut_off_{false};
   std::atomic<bool> failure_told_{false};
 
   // Of the thread that drives the replica. A request's id is its slot; slots are used again.
@@ -164,7 +174,7 @@ class CoreThread final : public Node {
   std::vector<replica::Output::LogWrite> log_writes_;  // not yet given to the log
   std::vector<Done> slots_;
   std::vector<std::uint64_t> free_slots_;
-  std::unordered_map<replica::StreamId, std::shared_ptr<WatchSink>> sinks_;
+  std::unordered_map<replica::StreamId, Sink> sinks_;
   std::optional<Error> failure_;
   std::chrono::steady_clock::time_point next_tick_;
   std::chrono::steady_clock::time_point drain_until_;

@@ -39,7 +39,8 @@ class CoreThread::Stream final : public WatchStream {
   const replica::StreamId id_;
 };
 
-std::unique_ptr<WatchStream> CoreThread::open_watch(std::shared_ptr<WatchSink> sink) {
+std::unique_ptr<WatchStream> CoreThread::open_watch(std::shared_ptr<WatchSink> sink,
+                                                    bool wants_leader) {
   replica::StreamId id = 0;
   bool ending = false;
   {
@@ -48,10 +49,11 @@ std::unique_ptr<WatchStream> CoreThread::open_watch(std::shared_ptr<WatchSink> s
     ending = ending_;
   }
   // Who opens streams faster than they are closed must not keep a node from ending.
-  const bool posted = !ending && post([this, id, sink] {
+  const bool posted = !ending && post([this, id, sink, wants_leader] {
     if (failure_) return sink->close(api::Refusal::stopped);
+    if (const auto refusal = replica_->refuse_watches()) return sink->close(*refusal);
     replica_->watches().open(id);
-    sinks_.emplace(id, sink);
+    sinks_.emplace(id, Sink{sink, wants_leader});
   });
   if (!posted) sink->close(api::Refusal::stopped);
   return std::make_unique<Stream>(*this, id);

@@ -24,6 +24,14 @@ inline grpc::Status status_of(api::Refusal refusal) {
   return {static_cast<grpc::StatusCode>(text.code), std::string(text.text)};
 }
 
+// Asked of every stream, and of calls where there is no leader: whether the client would rather be
+// refused than wait for one.
+inline bool wants_leader(const grpc::ServerContext& context) {
+  const auto& metadata = context.client_metadata();
+  const auto found = metadata.find("hasleader");
+  return found != metadata.end() && found->second == "true";
+}
+
 // One method of the API that is served: where its calls are asked for, and who carries them out.
 template <class Request, class Response>
 struct UnaryMethod {
@@ -105,6 +113,9 @@ class UnaryCall final : public Completion, public OpenCall {
     // In words that tell a client that nothing was done with it.
     if (!method_.calls.enter(*this)) return finish(status_of(api::Refusal::no_leader));
     if (!request_.readable) return finish(unreadable_request());
+    if (!method_.handler.has_leader() && wants_leader(context_)) {
+      return finish(status_of(api::Refusal::no_leader));
+    }
     references_.fetch_add(1, std::memory_order_relaxed);
     const auto done = [this](std::optional<api::Refusal> refusal) {
       finish(refusal ? status_of(*refusal) : grpc::Status::OK);

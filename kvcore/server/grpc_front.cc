@@ -6,6 +6,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "conclave/api/limits.h"
 #include "conclave/listener/library.h"
 #include "conclave/listener/listener.h"
 #include "conclave/server/grpc_services.h"
@@ -14,13 +15,14 @@
 namespace conclave::server {
 namespace {
 
-// What a request's bytes may grow by on the wire before gRPC refuses it unread, as with etcd.
-constexpr std::uint64_t kWireOverheadBytes = 512 * 1024;
+// For files of the log and links to other members: without these a member ends, and its clients
+// would bring the same upon the next one.
+constexpr int kDescriptorsLeft = 64;
 
 void set_limits(const FrontOptions& options, grpc::ServerBuilder& builder) {
   constexpr auto kIntMax = static_cast<std::uint64_t>(std::numeric_limits<int>::max());
   builder.SetMaxReceiveMessageSize(
-      static_cast<int>(std::min(options.max_request_bytes + kWireOverheadBytes, kIntMax)));
+      static_cast<int>(std::min(options.max_request_bytes + api::kWireOverheadBytes, kIntMax)));
   builder.SetMaxSendMessageSize(-1);
   if (options.max_concurrent_streams <= kIntMax) {
     builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
@@ -44,8 +46,9 @@ struct GrpcFront::Parts {
 
   // Before the server is built.
   void make_services(RequestHandler& handler) {
-    for (const auto make : {make_kv_service, make_lease_service, make_watch_service,
-                            make_maintenance_service, make_cluster_service, make_health_service}) {
+    for (const auto make :
+         {make_kv_service, make_lease_service, make_watch_service, make_maintenance_service,
+          make_cluster_service, make_auth_service, make_health_service}) {
       services.push_back(make(handler, calls, *loop));
       builder.RegisterService(services.back().get());
     }
@@ -72,7 +75,8 @@ Result<std::unique_ptr<GrpcFront>> GrpcFront::open(const FrontOptions& options) 
   listener::keep_grpc_initialised();
   auto parts = std::make_unique<Parts>();
   set_limits(options, parts->builder);
-  auto listener = listener::Listener::open(options.listen_urls, options.tls, parts->builder);
+  auto listener =
+      listener::Listener::open(options.listen_urls, options.tls, parts->builder, kDescriptorsLeft);
   if (!listener) return std::move(listener).error();
   parts->listener = *std::move(listener);
   parts->loop =

@@ -152,6 +152,8 @@ class KeepAliveCall final : public Reactor {
   void OnReadDone(bool ok) override {
     if (!ok) {
       state_->finish_reading();
+    } else if (handler_.is_cut_off() && wants_leader(context())) {
+      state_->end(api::Refusal::no_leader);
     } else if (!request_.readable) {
       state_->refuse_unreadable();
     } else if (state_->carry_out(handler_, message_)) {

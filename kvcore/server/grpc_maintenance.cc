@@ -32,11 +32,24 @@ class ClusterService final : public HandledService {
   }
 };
 
+class AuthService final : public HandledService {
+ public:
+  AuthService(RequestHandler& handler, OpenCalls& calls, GrpcLoop& loop)
+      : HandledService("etcdserverpb.Auth", handler, calls, loop) {
+    serve("Authenticate", &RequestHandler::authenticate);
+  }
+};
+
 }  // namespace
 
 std::unique_ptr<HandledService> make_maintenance_service(RequestHandler& handler, OpenCalls& calls,
                                                          GrpcLoop& loop) {
   return std::make_unique<MaintenanceService>(handler, calls, loop);
+}
+
+std::unique_ptr<HandledService> make_auth_service(RequestHandler& handler, OpenCalls& calls,
+                                                  GrpcLoop& loop) {
+  return std::make_unique<AuthService>(handler, calls, loop);
 }
 
 std::unique_ptr<HandledService> make_cluster_service(RequestHandler& handler, OpenCalls& calls,

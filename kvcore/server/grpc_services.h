@@ -96,6 +96,8 @@ std::unique_ptr<HandledService> make_maintenance_service(RequestHandler& handler
                                                          GrpcLoop& loop);
 std::unique_ptr<HandledService> make_cluster_service(RequestHandler& handler, OpenCalls& calls,
                                                      GrpcLoop& loop);
+std::unique_ptr<HandledService> make_auth_service(RequestHandler& handler, OpenCalls& calls,
+                                                  GrpcLoop& loop);
 // grpc.health.v1: the server as a whole serves until it ends.
 std::unique_ptr<HandledService> make_health_service(RequestHandler& handler, OpenCalls& calls,
                                                     GrpcLoop& loop);

@@ -73,6 +73,8 @@ class StreamReactor {
   }
   virtual ~StreamReactor() = default;
 
+  const grpc::ServerContext& context() const { return call_->context; }
+
  private:
   friend Call;
 

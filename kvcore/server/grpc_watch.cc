@@ -180,7 +180,7 @@ class WatchCall final : public Reactor {
         calls_(calls),
         state_(std::make_shared<WatchState>(this, std::move(pacer))) {
     id_ = calls_.add(state_);
-    state_->open(handler.open_watch(state_));
+    state_->open(handler.open_watch(state_, wants_leader(context())));
   }
 
   void OnReadDone(bool ok) override {

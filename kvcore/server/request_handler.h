@@ -25,8 +25,8 @@ class WatchSink {
   // responses, or falls back to catching up from the store, instead of filling memory.
   virtual void deliver(api::WatchBatch batch) = 0;
 
-  // The stream is over from the server's side (shutdown, lost leadership of a stream that asked for
-  // one); nothing is delivered after it.
+  // The stream is over from the server's side (shutdown, no leader for one that wants one); nothing
+  // is delivered after it.
   virtual void close(api::Refusal reason) = 0;
 };
 
@@ -135,7 +135,24 @@ class RequestHandler {
     forgotten();
   }
 
-  virtual std::unique_ptr<WatchStream> open_watch(std::shared_ptr<WatchSink> sink) = 0;
+  // One that wants a leader is closed when this member has been without one for three election
+  // timeouts: cut off from the others, it would fall silent.
+  virtual std::unique_ptr<WatchStream> open_watch(std::shared_ptr<WatchSink> sink,
+                                                  bool wants_leader) = 0;
+
+  // Whether this member knows a leader, and whether it has been without one for three election
+  // timeouts.
+  virtual bool has_leader() const { return true; }
+  virtual bool is_cut_off() const { return false; }
+
+  // There are no users. A client that has a name and a password to give is told so in words by
+  // which it goes on without.
+  virtual void authenticate(const etcdserverpb::AuthenticateRequest& request,
+                            etcdserverpb::AuthenticateResponse* response, Done done) {
+    static_cast<void>(request);
+    static_cast<void>(response);
+    done(api::Refusal::authentication_not_enabled);
+  }
 };
 
 }  // namespace conclave::server

@@ -58,6 +58,11 @@ std::optional<SocketAddress> socket_address(const std::string& grpc_peer) {
   return socket_address(*url);
 }
 
+// When a member is to be probed, clients may have taken all descriptors.
+Prober::Prober() : wake_fd_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+  CONCLAVE_CHECK(wake_fd_ >= 0, "no file descriptor is left to wake a thread with");
+}
+
 void Prober::probe(const SocketAddress& address, Done done) {
   const std::lock_guard lock(mutex_);
   if (stopping_) return;
@@ -66,11 +71,7 @@ void Prober::probe(const SocketAddress& address, Done done) {
   probe.done = std::move(done);
   probe.tries_left = kTries;
   new_.push_back(std::move(probe));
-  if (!thread_.joinable()) {
-    wake_fd_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    CONCLAVE_CHECK(wake_fd_ >= 0, "no file descriptor is left to wake a thread with");
-    thread_ = std::thread([this] { run(); });
-  }
+  if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
   eventfd_write(wake_fd_, 1);
 }
 

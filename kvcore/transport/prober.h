@@ -38,7 +38,7 @@ class Prober {
   // silence included, is no refusal.
   using Done = std::function<void(bool refused)>;
 
-  Prober() = default;
+  Prober();
   ~Prober() { stop(); }
   Prober(const Prober&) = delete;
   Prober& operator=(const Prober&) = delete;
@@ -68,7 +68,7 @@ class Prober {
   std::mutex mutex_;
   std::vector<Probe> new_;
   bool stopping_ = false;
-  int wake_fd_ = -1;
+  int wake_fd_;
   std::thread thread_;
 
   // The prober's thread only.

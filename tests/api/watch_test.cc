@@ -261,6 +261,19 @@ TEST_P(WatchTest, FragmentsOnlyWhatAsksForIt) {
   EXPECT_EQ(watch->next(), "#1 @3 [put c" + shown + "{c3 m3 v1}]");
 }
 
+// As many bytes as a client may send with all that gRPC adds are not too many for one response.
+TEST_P(WatchTest, FragmentsNothingBelowWhatARequestMayBe) {
+  const std::string value(800 * 1024, 'x');
+  put("key: 'a' value: '" + value + "'");
+  put("key: 'b' value: '" + value + "'");
+  auto watch = this->watch();
+  EXPECT_EQ(watch->create("key: 'a' range_end: 'z' prev_kv: true fragment: true"), "#0 @2 created");
+  del("key: 'a' range_end: 'z'");
+  const std::string shown = "=" + printable(value);
+  EXPECT_EQ(watch->next(), "#0 @3 [delete a={m3} was a" + shown +
+                               "{c1 m1 v1}, delete b={m3} was b" + shown + "{c2 m2 v1}]");
+}
+
 TEST_P(WatchTest, AClientThatCancelsTheCallIsTold) {
   auto watch = this->watch();
   EXPECT_EQ(watch->create("key: 'a'"), "#0 @0 created");

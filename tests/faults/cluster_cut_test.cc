@@ -2,13 +2,16 @@
 // with connections that stall and with connections that break.
 
 #include <chrono>
+#include <memory>
 #include <ostream>
 #include <random>
 #include <string>
 #include <thread>
 
+#include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include "conclave/api/rpc.grpc.pb.h"
 #include "conclave/base/random.h"
 
 #include "tests/faults/asker.h"
@@ -43,6 +46,40 @@ void PrintTo(const Cut& cut, std::ostream* out) {
 std::string name_of_cut(const ::testing::TestParamInfo<Cut>& info) {
   return info.param.name;
 }
+
+// A stream of watches at one member, of a client that would rather ask another one than wait for a
+// leader.
+class WantingWatch {
+ public:
+  explicit WantingWatch(const std::string& endpoint)
+      : stub_(grpc::CreateChannel(endpoint, grpc::InsecureChannelCredentials())) {
+    context_.set_deadline(std::chrono::system_clock::now() + 30s);
+    context_.AddMetadata("hasleader", "true");
+    stream_ = stub_.Watch(&context_);
+    etcdserverpb::WatchRequest request;
+    request.mutable_create_request()->set_key("watched by nobody else");
+    stream_->Write(request);
+  }
+  ~WantingWatch() { context_.TryCancel(); }
+  WantingWatch(const WantingWatch&) = delete;
+  WantingWatch& operator=(const WantingWatch&) = delete;
+
+  bool next() {
+    etcdserverpb::WatchResponse response;
+    return stream_->Read(&response);
+  }
+  std::string end() {
+    while (next()) {
+    }
+    return stream_->Finish().error_message();
+  }
+
+ private:
+  etcdserverpb::Watch::Stub stub_;
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReaderWriter<etcdserverpb::WatchRequest, etcdserverpb::WatchResponse>>
+      stream_;
+};
 
 class CutOff : public ::testing::TestWithParam<Cut> {
  protected:
@@ -137,11 +174,14 @@ TEST_P(CutOffFollower, DeposesNobody) {
     const std::size_t leader = cluster_.wait_for_leader();
     const std::size_t follower = (leader + 1) % cluster_.size();
     const std::uint64_t term = view(leader).term;
+    WantingWatch watch(cluster_.endpoint(follower));
+    ASSERT_TRUE(watch.next());
     cut(follower, leader);
     {
       Asker asker(cluster_, follower, kPatience);
       EXPECT_TRUE(asker.wait_for(rounds(10, 60)));
       EXPECT_TRUE(GetParam().can_hear || wait_until([&] { return !view(follower).knows_leader; }));
+      EXPECT_TRUE(GetParam().can_hear || watch.end() == "etcdserver: no leader");
       EXPECT_TRUE(cluster_.read(follower, /*serializable=*/true, 2s));
       EXPECT_TRUE(load.accepted_after(steady_now_ns(), 10s)) << load.summary();
     }

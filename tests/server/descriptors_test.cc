@@ -1,5 +1,6 @@
 // More connections than the process may have descriptors.
 
+#include <string>
 #include <vector>
 
 #include <arpa/inet.h>
@@ -43,6 +44,9 @@ TEST_F(DescriptorsTest, ConnectionsAreTakenAgainWhenSomeAreFree) {
   std::vector<int> silent;
   for (int i = 0; i < 2 * kDescriptors; ++i) silent.push_back(connect_silently());
   EXPECT_TRUE(early.put("meanwhile", "x")) << "who is connected is served";
+  // The log's next file needs a descriptor, too, and the member would end without.
+  const std::string large(1 << 20, 'v');
+  for (int i = 0; i < 70; ++i) ASSERT_TRUE(early.put("large", large)) << i;
   for (const int fd : silent) close(fd);
   EXPECT_TRUE(wait_until([this] { return answers(); })) << server_->output();
 }

@@ -112,6 +112,7 @@ class PretendHandler : public server::RequestHandler {
   struct OpenedWatch {
     std::shared_ptr<server::WatchSink> sink;
     std::shared_ptr<PretendWatch::Notes> notes;
+    bool wants_leader;
   };
   std::optional<OpenedWatch> wait_for_watch(std::size_t index = 0) {
     std::unique_lock lock(mutex_);
@@ -228,12 +229,17 @@ class PretendHandler : public server::RequestHandler {
     take(request, response, std::move(done));
   }
 
-  std::unique_ptr<server::WatchStream> open_watch(
-      std::shared_ptr<server::WatchSink> sink) override {
+  // Calls that want a leader find none from now on; streams that do are to end.
+  void lose_leader() { has_leader_ = false; }
+  bool has_leader() const override { return has_leader_; }
+  bool is_cut_off() const override { return !has_leader_; }
+
+  std::unique_ptr<server::WatchStream> open_watch(std::shared_ptr<server::WatchSink> sink,
+                                                  bool wants_leader) override {
     auto notes = std::make_shared<PretendWatch::Notes>();
     {
       const std::lock_guard lock(mutex_);
-      watches_.push_back({std::move(sink), notes});
+      watches_.push_back({std::move(sink), notes, wants_leader});
     }
     changed_.notify_all();
     return std::make_unique<PretendWatch>(notes);
@@ -261,6 +267,7 @@ class PretendHandler : public server::RequestHandler {
   std::deque<Done> held_;
   std::map<std::string, std::string> last_;
   std::int64_t requests_ = 0;
+  std::atomic<bool> has_leader_{true};
   std::vector<OpenedWatch> watches_;
 };
 

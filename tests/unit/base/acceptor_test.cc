@@ -3,6 +3,7 @@
 #include <atomic>
 #include <chrono>
 #include <thread>
+#include <vector>
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
@@ -108,6 +109,35 @@ TEST(Acceptor, GoesOnWhenDescriptorsAreFreeAgain) {
     if (taken != 1) _exit(4);
     close(kept);
     _exit(is_greeted(second) ? 0 : 5);
+  };
+  EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "");
+}
+
+TEST(Acceptor, LeavesDescriptorsToOthers) {
+  const auto in_child = [] {
+    constexpr int kLeft = 3;
+    auto acceptor = Acceptor::bind({"http", "127.0.0.1", 0}, kLeft);
+    if (!acceptor) _exit(1);
+    std::atomic<int> taken = 0;
+    if (!(*acceptor)->start([&](int, int) { ++taken; })) _exit(1);
+    std::vector<int> clients;
+    for (int i = 0; i < 40; ++i) clients.push_back(new_socket());
+    const int next = dup(0);
+    close(next);
+    // A few connections, and those that are left.
+    const auto count = static_cast<rlim_t>(next) + 5 + kLeft;
+    const rlimit limit{count, count};
+    setrlimit(RLIMIT_NOFILE, &limit);
+    for (const int client : clients) {
+      if (!connect_socket(client, (*acceptor)->url())) _exit(2);
+    }
+    while (taken < 5) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    if (taken != 5) _exit(3);
+    for (int i = 0; i < kLeft; ++i) {
+      if (dup(0) < 0) _exit(4);
+    }
+    _exit(dup(0) < 0 ? 0 : 5);
   };
   EXPECT_EXIT(in_child(), testing::ExitedWithCode(0), "");
 }

@@ -146,7 +146,7 @@ TEST_F(CoreThreadTest, EveryWatchSinkIsClosedWhenStopReturns) {
   std::vector<std::unique_ptr<WatchStream>> streams;
   std::thread opener([&] {
     while (!stopped)
-      streams.push_back(core_->open_watch(std::make_shared<CallingSink>([&] { ++closed; })));
+      streams.push_back(core_->open_watch(std::make_shared<CallingSink>([&] { ++closed; }), false));
   });
   core_->stop();
   stopped = true;
@@ -158,7 +158,8 @@ TEST_F(CoreThreadTest, AFailureOfTheLastSyncIsTold) {
   start();
   ASSERT_EQ(put(), std::nullopt);
   // Sinks are closed when the core has ended, before the log is.
-  const auto stream = core_->open_watch(std::make_shared<CallingSink>([this] { failing_ = true; }));
+  const auto stream =
+      core_->open_watch(std::make_shared<CallingSink>([this] { failing_ = true; }), false);
   ASSERT_EQ(put(), std::nullopt);
   core_->stop();
   EXPECT_EQ(failures_, 1);

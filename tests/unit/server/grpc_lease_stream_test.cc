@@ -39,6 +39,23 @@ TEST_F(KeepAliveTest, RepliesKeepTheOrderOfTheRequests) {
   for (std::int64_t id = 1; id <= 5; ++id) EXPECT_EQ(read_id(), id);
 }
 
+TEST_F(KeepAliveTest, WhoWantsALeaderIsToldThatThereIsNone) {
+  const auto wanting = context();
+  wanting->AddMetadata("hasleader", "true");
+  const auto stream = pb::Lease::NewStub(channel_)->LeaseKeepAlive(wanting.get());
+  pb::LeaseKeepAliveRequest request;
+  request.set_id(1);
+  pb::LeaseKeepAliveResponse response;
+  ASSERT_TRUE(stream->Write(request));
+  EXPECT_TRUE(stream->Read(&response));
+  handler_.lose_leader();
+  ASSERT_TRUE(stream->Write(request));
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_message(), "etcdserver: no leader");
+  ask(2);
+  EXPECT_EQ(read_id(), 2) << "nobody asked for a leader here";
+}
+
 TEST_F(KeepAliveTest, ThousandsMayBeAskedBeforeOneIsRead) {
   constexpr std::int64_t kCount = 5000;
   for (std::int64_t id = 1; id <= kCount; ++id) ask(id);

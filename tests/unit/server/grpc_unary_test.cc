@@ -137,11 +137,27 @@ TEST_F(UnaryTest, EveryRefusalArrivesWithItsCodeAndText) {
   EXPECT_TRUE(put("v").ok());
 }
 
-TEST_F(UnaryTest, WhatIsNotCarriedOutIsUnimplemented) {
+TEST_F(UnaryTest, WhoWantsALeaderIsRefusedWhereThereIsNone) {
+  pb::KV::Stub stub(channel_);
+  for (const bool there_is_one : {true, false}) {
+    if (!there_is_one) handler_.lose_leader();
+    for (const char* wants : {"", "false", "true"}) {
+      const auto context = FrontTest::context();
+      if (*wants != 0) context->AddMetadata("hasleader", wants);
+      pb::RangeResponse response;
+      const grpc::Status status = stub.Range(context.get(), pb::RangeRequest(), &response);
+      EXPECT_EQ(status.ok(), there_is_one || std::string(wants) != "true") << wants;
+      EXPECT_EQ(status.error_message(), status.ok() ? "" : "etcdserver: no leader");
+    }
+  }
+}
+
+TEST_F(UnaryTest, WhoHasAPasswordGoesOnWithout) {
   pb::AuthenticateResponse authenticated;
-  EXPECT_EQ(
-      pb::Auth::NewStub(channel_)->Authenticate(context().get(), {}, &authenticated).error_code(),
-      grpc::StatusCode::UNIMPLEMENTED);
+  const grpc::Status status =
+      pb::Auth::NewStub(channel_)->Authenticate(context().get(), {}, &authenticated);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(status.error_message(), "etcdserver: authentication is not enabled");
 }
 
 TEST_F(UnaryTest, BytesThatAreNoMessageAreAnInternalErrorAndReachNobody) {

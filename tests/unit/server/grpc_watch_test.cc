@@ -62,6 +62,18 @@ class WatchTest : public FrontTest {
   std::shared_ptr<WatchSink> sink_;
 };
 
+TEST_F(WatchTest, WhoWantsALeaderSaysSo) {
+  EXPECT_FALSE(opened_->wants_leader);
+  const auto context = FrontTest::context();
+  context->AddMetadata("hasleader", "true");
+  const auto stream = pb::Watch::NewStub(channel_)->Watch(context.get());
+  const auto opened = handler_.wait_for_watch(1);
+  ASSERT_TRUE(opened);
+  EXPECT_TRUE(opened->wants_leader);
+  opened->sink->close(api::Refusal::no_leader);
+  EXPECT_EQ(stream->Finish().error_message(), "etcdserver: no leader");
+}
+
 TEST_F(WatchTest, RequestsReachTheCoreInOrder) {
   create("second");
   pb::WatchRequest request;

@@ -151,7 +151,7 @@ class CollectingSink : public WatchSink {
 TEST_F(NodeTest, AWatchGetsEveryEventAndIsClosedAtTheEnd) {
   start();
   auto sink = std::make_shared<CollectingSink>();
-  auto stream = node_->open_watch(sink);
+  auto stream = node_->open_watch(sink, false);
   etcdserverpb::WatchCreateRequest create;
   create.set_key("k");
   create.set_range_end("l");
@@ -173,7 +173,7 @@ TEST_F(NodeTest, RequestsAfterTheEndAreRefused) {
   EXPECT_EQ(put("a", "1"), Refusal::stopped);
   node_->stop();
   auto sink = std::make_shared<CollectingSink>();
-  auto stream = node_->open_watch(sink);
+  auto stream = node_->open_watch(sink, false);
   EXPECT_EQ(sink->closed(), Refusal::stopped);
 }
 

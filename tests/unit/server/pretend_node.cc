@@ -117,8 +117,9 @@ class PretendNode final : public Node {
                    etcdserverpb::MemberListResponse* response, Done done) override {
     handler_.member_list(request, response, std::move(done));
   }
-  std::unique_ptr<WatchStream> open_watch(std::shared_ptr<WatchSink> sink) override {
-    return handler_.open_watch(std::move(sink));
+  std::unique_ptr<WatchStream> open_watch(std::shared_ptr<WatchSink> sink,
+                                          bool wants_leader) override {
+    return handler_.open_watch(std::move(sink), wants_leader);
   }
 
  private:
