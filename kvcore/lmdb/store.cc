@@ -189,7 +189,8 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& directory, const O
   return std::unique_ptr<Store>(new Store(std::move(environment)));
 }
 
-Store::Store(std::shared_ptr<Environment> environment) : environment_(std::move(environment)) {}
+Store::Store(std::shared_ptr<Environment> environment)
+    : environment_(std::move(environment)), directory_(environment_->directory) {}
 Store::~Store() = default;
 
 std::shared_ptr<Store::Environment> Store::environment() const {
@@ -357,8 +358,12 @@ Result<void> Store::scan(Table table, std::string_view begin_key, std::string_vi
 }
 
 std::uint64_t Store::size_bytes() const {
+  // By the descriptor: the file may have been renamed.
+  mdb_filehandle_t descriptor = -1;
   struct stat file {};
-  if (::stat(environment()->path.c_str(), &file) != 0) return 0;
+  const std::shared_ptr<Environment> environment = this->environment();
+  if (mdb_env_get_fd(environment->handle.get(), &descriptor) != 0) return 0;
+  if (::fstat(descriptor, &file) != 0) return 0;
   return static_cast<std::uint64_t>(file.st_size);
 }
 
@@ -403,19 +408,19 @@ Result<void> Store::defragment() {
   const std::shared_ptr<Environment> old = environment();
   MDB_envinfo info{};
   mdb_env_info(old->handle.get(), &info);
-  const std::string file = old->directory + std::string(kNewFile);
-  auto copy = std::make_shared<Environment>(old->lock, old->directory);
+  const std::string file = directory_ + std::string(kNewFile);
+  auto copy = std::make_shared<Environment>(old->lock, directory_);
   Result<void> made = old->copy_to(file);
   if (made) made = copy->open_copy(file, info.me_mapsize);
   if (!made) {
     remove_file(file);
     return made;
   }
-  if (::rename(file.c_str(), old->path.c_str()) != 0) {
+  if (::rename(file.c_str(), (directory_ + std::string(kDataFile)).c_str()) != 0) {
     return fail(system_error("cannot rename", file));
   }
   // The next commit goes to the copy only, so its name must last first.
-  if (Result<void> synced = sync_directory(old->directory); !synced) return fail(synced.error());
+  if (Result<void> synced = sync_directory(directory_); !synced) return fail(synced.error());
   const std::lock_guard guard(mutex_);
   environment_ = std::move(copy);
   return {};

@@ -68,6 +68,8 @@ class Store final : public mvcc::Storage {
   // Errors: as of commit() if the rename or the directory's sync failed; before that, nothing has
   // happened but that the copy could not be made, and the store goes on as it was.
   Result<void> defragment();
+  // The directory has been renamed to this. On the committing thread.
+  void moved_to(std::string directory) { directory_ = std::move(directory); }
   // Whether a commit, sync or defragment() has failed for good.
   bool failed() const { return failure_.has_value(); }
 
@@ -81,6 +83,7 @@ class Store final : public mvcc::Storage {
   std::shared_ptr<Environment>
       environment_;               // protected by mutex_; shared with the reads under way
   std::optional<Error> failure_;  // the committing thread's
+  std::string directory_;         // the committing thread's
 };
 
 }  // namespace conclave::lmdb

@@ -185,7 +185,7 @@ Result<void> Replica::process(Instant now) {
   if (log_lost_) {
     return Error{Errc::corrupt,
                  "this member has acknowledged log entries that its data directory does not hold; "
-                 "when it is started again it gets everything anew from the others"};
+                 "when it is started again it asks the others for everything anew"};
   }
   notice_leader(now);
   replace_leader(now);

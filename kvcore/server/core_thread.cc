@@ -394,7 +394,11 @@ void CoreThread::install_if_due() {
   installed_by_ = install->ready_number;
   store_thread_->replace(
       arrived_->store,
-      [this, position = *install->install] { return directory_.install(position); },
+      [this, position = *install->install, store = arrived_->store] {
+        const Result<void> installed = directory_.install(position);
+        if (installed) store->moved_to(directory_.store());
+        return installed;
+      },
       [this] {
         post([this] {
           installing_ = false;
@@ -436,10 +440,10 @@ void CoreThread::fail(const Error& error) {
   if (failure_) return;
   failure_ = error;
   log_writes_.clear();
-  if (replica_->has_lost_log()) {
-    const Result<void> marked = directory_.mark_damaged(error.message);
-    if (!marked) notice(marked.error().message);
-  }
+  Result<void> marked;
+  if (replica_->has_lost_log()) marked = directory_.mark_damaged(error.message);
+  if (replica_->is_removed()) marked = directory_.mark_removed();
+  if (!marked) notice(marked.error().message);
   ready_.store(false, std::memory_order_release);
   replica_->abandon(api::Refusal::timeout);
   carry_out(replica_->take_output());

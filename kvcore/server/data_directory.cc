@@ -163,6 +163,14 @@ Result<std::optional<std::string>> DataDirectory::damage() const {
   return std::optional(read_checked(damaged()).value_or("it was found while it ran"));
 }
 
+Result<void> DataDirectory::mark_removed() const {
+  return write_durably(removed(), "1\n");
+}
+
+Result<bool> DataDirectory::is_removed() const {
+  return exists(removed());
+}
+
 Result<bool> DataDirectory::is_repairing() const {
   return exists(repairing());
 }

@@ -52,6 +52,10 @@ class DataDirectory {
   Result<void> mark_damaged(const std::string& reason) const;
   Result<std::optional<std::string>> damage() const;
 
+  // The cluster has let the member go: no start with this directory is one of a member any more.
+  Result<void> mark_removed() const;
+  Result<bool> is_removed() const;
+
   Result<bool> is_repairing() const;
   // Puts log and store aside, durably, as damaged-N; from now on is_repairing().
   Result<std::string> put_aside() const;
@@ -62,6 +66,7 @@ class DataDirectory {
   std::string installing() const { return path_ + "/installing"; }
   std::string repairing() const { return path_ + "/repairing"; }
   std::string damaged() const { return path_ + "/damaged"; }
+  std::string removed() const { return path_ + "/removed"; }
   std::string member() const { return path_ + "/member"; }
   Result<void> write_durably(const std::string& file, const std::string& bytes) const;
   Result<void> remove_durably(const std::string& file) const;

@@ -70,7 +70,8 @@ Result<ClusterDescription> ask_others(const NodeOptions& options) {
   }
   if (others.empty()) {
     return Error{Errc::invalid_argument,
-                 "this member needs the others' addresses in --initial-cluster"};
+                 "this member is to get its data from the others: --initial-cluster has to say "
+                 "where they are"};
   }
   const Result<std::string> told =
       transport::fetch_description(others, options.peer_tls, kJoinPatience);

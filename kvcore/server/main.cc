@@ -97,11 +97,18 @@ std::string joined(const std::vector<Url>& urls) {
   return text;
 }
 
+// As far as the flags say.
+std::size_t members_of(const Config& config) {
+  return std::max<std::size_t>(config.node.initial_cluster.size(), 1);
+}
+
 // Until a signal comes (its name) or the node fails (nothing).
 std::optional<std::string> wait_for_the_end(Node& node, int signal_fd, FailureMail& failure,
                                             const Config& config, const GrpcFront& front,
                                             Log& log) {
+  using Clock = std::chrono::steady_clock;
   bool ready = false;
+  auto patient_until = Clock::now() + std::chrono::seconds(5);
   while (true) {
     if (!ready && node.is_ready()) {
       ready = true;
@@ -109,6 +116,11 @@ std::optional<std::string> wait_for_the_end(Node& node, int signal_fd, FailureMa
                                           {"client_url", joined(front.urls())},
                                           {"data_dir", config.node.data_dir},
                                           {"version", CONCLAVE_VERSION}});
+    }
+    if (!ready && Clock::now() >= patient_until) {
+      patient_until = Clock::time_point::max();
+      log.warn("not ready yet: there is no leader; a majority of the members has to run",
+               {{"name", config.node.name}, {"members", std::to_string(members_of(config))}});
     }
     pollfd fds[] = {{signal_fd, POLLIN, 0}, {failure.event_fd(), POLLIN, 0}};
     constexpr int kReadyPoll_ms = 10;

@@ -155,6 +155,13 @@ Result<Found> open_disks(const NodeOptions& options, const DataDirectory& direct
   const Result<Identity> identity = settle_identity(options, directory);
   if (!identity) return identity.error();
   found.identity = *identity;
+  const Result<bool> removed = directory.is_removed();
+  if (!removed) return removed.error();
+  if (*removed) {
+    return Error{Errc::refused, "this member was removed from the cluster; its data directory, " +
+                                    directory.path() + ", is of no more use to it: one that is " +
+                                    "added anew begins with an empty one"};
+  }
   const Result<bool> repairing = directory.is_repairing();
   if (!repairing) return repairing.error();
   found.repairs = *repairing;

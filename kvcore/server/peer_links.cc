@@ -169,11 +169,15 @@ void PeerLinks::refused(transport::MemberId peer, std::string reason) {
 std::optional<std::string> PeerLinks::refuse(const transport::Identity& from, transport::MemberId) {
   const std::lock_guard guard(mutex_);
   if (membership_.removed(from.member)) {
-    return "member " + hex(from.member) + " was removed from the cluster";
+    return "member " + hex(from.member) +
+           " was removed from the cluster; one that is added anew begins with an empty data "
+           "directory";
   }
   if (!membership_.accepts(from.member, from.incarnation)) {
     return "member " + hex(from.member) +
-           " has come back without its data: remove it (conclave member remove) and add it again";
+           " has come back without its data: remove it (conclave member remove), and add it again "
+           "with an "
+           "empty data directory";
   }
   return std::nullopt;
 }

@@ -51,6 +51,11 @@ TEST(ClusterMembers, AFollowerFarBehindGetsASnapshot) {
   EXPECT_TRUE(cluster.wait_until_ready()) << cluster.log(behind);
   load.stop();
   EXPECT_TRUE(cluster.wait_until_equal());
+  const auto told = cluster.status(behind);
+  ASSERT_TRUE(told) << told.error().message;
+  EXPECT_GE(told->dbsize(), told->dbsizeinuse()) << "a quota is held against it";
+  const auto defragmented = cluster.defragment(behind);
+  EXPECT_TRUE(defragmented) << defragmented.error().message;
   cluster.kill(behind);
   cluster.start(behind);
   EXPECT_TRUE(cluster.wait_until_ready()) << cluster.log(behind);
@@ -80,6 +85,10 @@ TEST(ClusterMembers, ALearnerTakesTheLeadersPlace) {
   EXPECT_TRUE(removed) << removed.error().message;
   ASSERT_TRUE(load.accepted_after(steady_now_ns(), 20s)) << load.summary();
   EXPECT_TRUE(wait_until([&] { return cluster.says(leader, "removed"); })) << cluster.log(leader);
+  cluster.kill(leader);
+  cluster.start(leader);
+  EXPECT_TRUE(wait_until([&] { return cluster.says(leader, "of no more use"); }))
+      << cluster.log(leader);
   cluster.kill(leader);
   ASSERT_TRUE(load.accepted_after(steady_now_ns(), 20s)) << load.summary();
   load.stop();
@@ -163,9 +172,9 @@ TEST(ClusterMembers, AMemberThatForgotWhatItAcknowledgedGetsItAnew) {
   EXPECT_TRUE(wait_until([&] { return !cluster.runs(forgetful); })) << cluster.log(forgetful);
   EXPECT_TRUE(cluster.says(forgetful, "acknowledged log entries")) << cluster.log(forgetful);
   cluster.start(forgetful);
-  EXPECT_TRUE(
-      wait_until([&] { return cluster.says(forgetful, "has everything again, and counts"); }))
-      << cluster.log(forgetful);
+  EXPECT_TRUE(wait_until([&] {
+    return cluster.says(forgetful, "has everything again, and counts");
+  })) << cluster.log(forgetful);
   EXPECT_TRUE(cluster.wait_until_ready()) << cluster.log(forgetful);
   EXPECT_TRUE(cluster.wait_until_equal());
 }

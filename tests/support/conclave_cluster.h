@@ -128,6 +128,10 @@ class ConclaveCluster {
     return ask<etcdserverpb::StatusResponse>(index, "/etcdserverpb.Maintenance/Status",
                                              etcdserverpb::StatusRequest());
   }
+  Result<etcdserverpb::DefragmentResponse> defragment(std::size_t index) {
+    return ask<etcdserverpb::DefragmentResponse>(index, "/etcdserverpb.Maintenance/Defragment",
+                                                 etcdserverpb::DefragmentRequest());
+  }
   Result<etcdserverpb::RangeResponse> read(std::size_t index, bool serializable,
                                            std::chrono::milliseconds timeout) {
     etcdserverpb::RangeRequest request;

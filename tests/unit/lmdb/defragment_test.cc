@@ -66,6 +66,24 @@ TEST_F(Defragment, GivesSpaceBackAndLosesNothing) {
   EXPECT_TRUE((*store_->get(Table::records, key_of(5009))).has_value());
 }
 
+// As a snapshot's store is that takes the place of another one.
+TEST_F(Defragment, GoesOnWhereTheDirectoryWasMovedTo) {
+  change(0, 4000);
+  change(0, 3900, true);
+  const std::uint64_t before = store_->size_bytes();
+  const std::string moved = fresh_.path() + "/moved";
+  std::filesystem::rename(directory_, moved);
+  store_->moved_to(moved);
+  EXPECT_EQ(store_->size_bytes(), before);
+  ASSERT_TRUE(store_->defragment());
+  EXPECT_LT(store_->size_bytes(), before / 10);
+  change(5000, 5010);
+  store_.reset();
+  std::filesystem::rename(moved, directory_);
+  reopen();
+  EXPECT_EQ(count(), 110);
+}
+
 TEST_F(Defragment, AReadThatRunsMeanwhileSeesOneState) {
   change(0, 1000);
   int seen = 0;
