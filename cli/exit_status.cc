@@ -4,9 +4,9 @@ namespace conclave::cli {
 
 ExitStatus status_of(Errc code) {
   switch (code) {
-    case Errc::timed_out:
     case Errc::would_block:
       return ExitStatus::timed_out;
+    case Errc::timed_out:
     case Errc::unavailable:
     case Errc::unknown_outcome:
       return ExitStatus::unreachable;
@@ -30,7 +30,7 @@ std::string exit_status_help() {
          "    1  refused by the store, or something of this machine failed\n"
          "  120  timed out: the lock or leadership was not to be had in time\n"
          "  121  lost: the lock or leadership was lost while held; the command has been ended\n"
-         "  122  store unreachable, or the outcome of the request is unknown\n"
+         "  122  store unreachable or unable to serve this now, or the outcome is unknown\n"
          "  123  wrong usage\n"
          "  126  the command cannot be executed\n"
          "  127  the command was not found\n"

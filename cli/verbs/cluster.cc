@@ -37,18 +37,26 @@ int ask_each(const Arguments& arguments, Ask ask, Show show) {
 
 // The newest revision that every endpoint which answers has reached; hashes of members that are
 // being written to are comparable there. 0, which means the newest of each, if none answers.
-std::int64_t common_revision(Client& client, const Arguments& arguments,
-                             const Addresses& endpoints) {
-  std::int64_t lowest = 0;
+struct Revisions {
+  std::int64_t common = 0;
+  std::string empty;  // an endpoint that holds nothing, while others do
+};
+Revisions common_revision(Client& client, const Arguments& arguments, const Addresses& endpoints) {
+  constexpr std::int64_t kOfNothing = 1;
+  Revisions found;
+  std::int64_t highest = 0;
   for (const std::string& endpoint : endpoints) {
     const auto reply = call_at<etcdserverpb::StatusResponse>(
         client, arguments, endpoint, "/etcdserverpb.Maintenance/Status",
         etcdserverpb::StatusRequest(), CallKind::read);
     if (!reply) continue;
     const std::int64_t revision = reply->header().revision();
-    lowest = lowest == 0 ? revision : std::min(lowest, revision);
+    if (revision == kOfNothing) found.empty = endpoint;
+    found.common = found.common == 0 ? revision : std::min(found.common, revision);
+    highest = std::max(highest, revision);
   }
-  return lowest;
+  if (highest == kOfNothing) found.empty.clear();
+  return found;
 }
 
 int no_answer(const char* what, const std::string& endpoint, const Error& error) {
@@ -94,13 +102,14 @@ int run_endpoint_health(const Invocation& invocation) {
 
 int run_endpoint_hashkv(const Invocation& invocation) {
   std::vector<EndpointHash> all;
+  Revisions revisions;
   etcdserverpb::HashKVRequest request;
   const int status = ask_each(
       invocation.arguments,
       [&](Client& client, const Addresses& endpoints) {
         const std::int64_t asked = invocation.arguments.number("rev");
-        request.set_revision(asked > 0 ? asked
-                                       : common_revision(client, invocation.arguments, endpoints));
+        if (asked == 0) revisions = common_revision(client, invocation.arguments, endpoints);
+        request.set_revision(asked > 0 ? asked : revisions.common);
       },
       [&](Client& client, const std::string& endpoint) {
         auto reply = call_at<etcdserverpb::HashKVResponse>(client, invocation.arguments, endpoint,
@@ -111,8 +120,10 @@ int run_endpoint_hashkv(const Invocation& invocation) {
         return 0;
       },
       [&](const Printer& printer) { return printer.endpoint_hash(all); });
-  const auto differ = disagreement(all);
-  return differ ? fail(*differ) : status;
+  if (const auto differ = disagreement(all)) return fail(*differ);
+  if (revisions.empty.empty()) return status;
+  return fail({Errc::refused, revisions.empty + " holds nothing, and the others do; of what they "
+                                                "hold nothing could be compared"});
 }
 
 int run_defrag(const Invocation& invocation) {

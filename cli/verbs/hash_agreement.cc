@@ -39,7 +39,13 @@ std::optional<Error> disagreement(const std::vector<EndpointHash>& all) {
   }
   const std::string hashes =
       parties(all, [](const auto& hash) { return static_cast<std::int64_t>(hash.hash()); });
-  if (hashes.empty()) return std::nullopt;
+  if (hashes.empty()) {
+    const std::string clusters = parties(all, [](const auto& hash) {
+      return static_cast<std::int64_t>(hash.header().cluster_id());
+    });
+    if (clusters.empty()) return std::nullopt;
+    return Error{Errc::refused, "the members are of different clusters (" + clusters + ")"};
+  }
   return Error{Errc::corrupt, "the members hold different data (" + hashes + ")"};
 }
 

@@ -99,7 +99,7 @@ constexpr std::string_view kMemberAddDetails =
     "a\n"
     "learner. NAME is what it will be started with as --name. Prints the settings to start it "
     "with,\n"
-    "as variables on standard output and as flags on stderr.";
+    "as etcd's variables on standard output and as conclaved's flags on stderr.";
 constexpr std::string_view kMemberRemoveDetails =
     "ID as conclave member list prints it. A removed member cannot come back: its data directory "
     "is\n"

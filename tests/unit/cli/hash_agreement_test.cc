@@ -33,5 +33,16 @@ TEST(HashAgreement, DifferentCompactionsSayNothingAboutTheData) {
   EXPECT_NE(error->message.find("(5 at a; 9 at b)"), std::string::npos) << error->message;
 }
 
+TEST(HashAgreement, EqualHashesOfDifferentClustersAgreeByChance) {
+  auto one = hash("a", 1);
+  auto other = hash("b", 1);
+  one.hash.mutable_header()->set_cluster_id(7);
+  other.hash.mutable_header()->set_cluster_id(8);
+  const auto error = disagreement({one, other});
+  ASSERT_TRUE(error);
+  EXPECT_NE(error->message.find("different clusters (7 at a; 8 at b)"), std::string::npos)
+      << error->message;
+}
+
 }  // namespace
 }  // namespace conclave::cli
