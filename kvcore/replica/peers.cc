@@ -348,10 +348,10 @@ void Replica::drain() {
   draining_ = true;
 }
 
-// A leader that stops makes the member that is furthest its successor, so that nobody has to wait
-// for an election. Tried again until it succeeds or the driver's patience ends.
+// A leader makes the member that is furthest its successor, so that nobody has to wait for an
+// election. To be tried again until it succeeds.
 void Replica::hand_over() {
-  if (!draining_ || raft_.role() != raft::Role::leader || raft_.transferring_to() != 0) return;
+  if (raft_.role() != raft::Role::leader || raft_.transferring_to() != 0) return;
   if (const raft::NodeId successor = best_successor(); successor != 0) {
     static_cast<void>(raft_.transfer_leadership(successor));
   }
@@ -366,12 +366,8 @@ void Replica::hand_over_if_disk_hangs(Instant now) {
     hangs_since_ = now;
     return;
   }
-  if (raft_.role() != raft::Role::leader) return;
   // A disk that is merely slow is slow for the next leader, too.
-  if (now - hangs_since_ < 3 * options_.election_ticks * options_.tick) return;
-  if (const raft::NodeId successor = best_successor(); successor != 0) {
-    static_cast<void>(raft_.transfer_leadership(successor));
-  }
+  if (now - hangs_since_ >= 3 * options_.election_ticks * options_.tick) hand_over();
 }
 
 raft::NodeId Replica::best_successor() const {

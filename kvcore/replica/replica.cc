@@ -190,7 +190,7 @@ Result<void> Replica::process(Instant now) {
   notice_leader(now);
   replace_leader(now);
   publish_self(now);
-  hand_over();
+  if (draining_) hand_over();
   ask_for_vote(now);
   regain_vote_if_due();
   // What the first round brings to light, a leader say, lets more go.
