@@ -35,9 +35,9 @@ int ask_each(const Arguments& arguments, Ask ask, Show show) {
       arguments, [](Client&, const Addresses&) {}, ask, show);
 }
 
-// The newest revision that every endpoint which answers has reached; hashes of members that are
-// being written to are comparable there. 0, which means the newest of each, if none answers.
 struct Revisions {
+  // The newest that every endpoint which answers has reached; hashes of members that are being
+  // written to are comparable there. 0, which means the newest of each, if none answers.
   std::int64_t common = 0;
   std::string empty;  // an endpoint that holds nothing, while others do
 };
@@ -108,7 +108,7 @@ int run_endpoint_hashkv(const Invocation& invocation) {
       invocation.arguments,
       [&](Client& client, const Addresses& endpoints) {
         const std::int64_t asked = invocation.arguments.number("rev");
-        if (asked == 0) revisions = common_revision(client, invocation.arguments, endpoints);
+        if (asked <= 0) revisions = common_revision(client, invocation.arguments, endpoints);
         request.set_revision(asked > 0 ? asked : revisions.common);
       },
       [&](Client& client, const std::string& endpoint) {

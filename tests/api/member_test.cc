@@ -1,5 +1,5 @@
-// What is refused of those who change members, of one member alone; and who else is told that it
-// must do without: a client with a name and a password, and one that asks for what is not there.
+// What is refused of those who change members, of one member alone; and a client with a name and a
+// password, which is told to do without.
 #include <string>
 
 #include "tests/api/api_fixture.h"
