@@ -39,20 +39,21 @@ std::size_t Corks::open() const {
   return connections_.size();
 }
 
-bool Corks::cork(std::size_t replies) {
-  if (replies < kRepliesPerConnection) return false;
+std::vector<int> Corks::cork(std::size_t replies) {
+  std::vector<int> corked;
+  if (replies < kRepliesPerConnection) return corked;
   const std::lock_guard guard(mutex_);
   forget_closed();
-  if (connections_.empty() || replies < kRepliesPerConnection * connections_.size()) return false;
-  corked_.clear();
+  if (replies < kRepliesPerConnection * connections_.size()) return corked;
+  corked.reserve(connections_.size());
   for (const Connection& connection : connections_) {
-    corked_.push_back(connection.fd);
+    corked.push_back(connection.fd);
     set_cork(connection.fd, 1);
   }
-  return true;
+  return corked;
 }
 
-void Corks::uncork() {
+Corks::Held::~Held() {
   for (const int fd : corked_) set_cork(fd, 0);
 }
 

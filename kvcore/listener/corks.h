@@ -16,7 +16,7 @@ namespace conclave::listener {
 // it closes one: a number that has been used again may be corked with the others, for as long,
 // which does it no harm.
 //
-// Threads: add() and open() on any; one Held at a time.
+// Threads: any. Where two Helds live at a time, the end of one lets go of what the other collects.
 class Corks {
  public:
   // A connection that was just accepted.
@@ -28,16 +28,13 @@ class Corks {
   // Lets `replies` that are sent during its life leave together, if that is worth it.
   class Held {
    public:
-    Held(Corks& corks, std::size_t replies) : corks_(corks), held_(corks.cork(replies)) {}
-    ~Held() {
-      if (held_) corks_.uncork();
-    }
+    Held(Corks& corks, std::size_t replies) : corked_(corks.cork(replies)) {}
+    ~Held();
     Held(const Held&) = delete;
     Held& operator=(const Held&) = delete;
 
    private:
-    Corks& corks_;
-    const bool held_;
+    const std::vector<int> corked_;
   };
 
  private:
@@ -46,15 +43,12 @@ class Corks {
     std::uint64_t cookie;  // the system's name of the socket, never used again
   };
 
-  bool cork(std::size_t replies);
-  void uncork();
+  std::vector<int> cork(std::size_t replies);
   void forget_closed();  // some of them; mutex_ must be held
 
   mutable std::mutex mutex_;
   std::vector<Connection> connections_;
   std::size_t looked_at_ = 0;
-
-  std::vector<int> corked_;  // of the thread that has a Held
 };
 
 }  // namespace conclave::listener

@@ -94,6 +94,7 @@ void CoreThread::stop() {
   thread_.join();
   if (links_ != nullptr) links_->stop();
   links_.reset();
+  reply_thread_.stop();
   held_responses_.close();
   answer_thread_.reset();
   // The log first: what the store is about to commit is in it.
@@ -148,10 +149,13 @@ void CoreThread::attach(Host host) {
 }
 
 void CoreThread::detach() {
-  const std::lock_guard guard(mutex_);
-  attached_ = {};
-  host_.reset();
-  changed_.notify_all();
+  {
+    const std::lock_guard guard(mutex_);
+    attached_ = {};
+    host_.reset();
+    changed_.notify_all();
+  }
+  reply_thread_.wait_until_idle();
 }
 
 steady_clock::time_point CoreThread::drive() {
@@ -328,35 +332,6 @@ void CoreThread::carry_out(replica::Output output) {
     carry_out_for_peers(output);
   }
   if (peers_first) answer(output);
-}
-
-void CoreThread::answer(replica::Output& output) {
-  const std::size_t answers = output.answers.size() + output.deliveries.size();
-  if (answers > 1 && taken_host_ != nullptr) {
-    taken_host_->send_together(answers, [this, &output] { give(output); });
-  } else {
-    give(output);
-  }
-}
-
-void CoreThread::give(replica::Output& output) {
-  for (const replica::Answer& answer : output.answers) {
-    Done done = std::exchange(slots_[answer.id], nullptr);
-    free_slots_.push_back(answer.id);
-    --unanswered_;
-    if (answer.held == nullptr) {
-      done(answer.refusal);
-      continue;
-    }
-    if (!held_responses_.watch(*answer.held, answer.held_bytes)) {
-      replica_->response_sent(answer.held_bytes);
-    }
-    answer_thread_->run_soon([done = std::move(done)] { done(std::nullopt); });
-  }
-  for (replica::WatchDelivery& delivery : output.deliveries) {
-    const auto sink = sinks_.find(delivery.stream);
-    if (sink != sinks_.end()) sink->second.to->deliver(std::move(delivery.batch));
-  }
 }
 
 void CoreThread::carry_out_for_peers(replica::Output& output) {

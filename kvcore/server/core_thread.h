@@ -124,6 +124,8 @@ class CoreThread final : public Node {
   void carry_out(replica::Output output);
   void answer(replica::Output& output);
   void give(replica::Output& output);
+  void give_apart(replica::Output& output);
+  Done take_done(const replica::Answer& answer);
   void carry_out_for_peers(replica::Output& output);
   void write_log();
   void install_if_due();
@@ -196,6 +198,7 @@ class CoreThread final : public Node {
   std::unique_ptr<StoreThread> store_thread_;
   std::unique_ptr<LogThread> log_thread_;
   std::unique_ptr<AnswerThread> answer_thread_;
+  AnswerThread reply_thread_;  // of answers that are many, not long; detach() may come after stop()
   std::mutex stop_mutex_;
   std::thread thread_;
 };

@@ -16,8 +16,7 @@ class Driven {
   struct Host {
     // Asks for a call of drive(). On any thread; neither blocks nor calls back.
     std::function<void()> wake;
-    // Calls `send`, which gives so many answers, and lets them leave together. On the thread that
-    // drives.
+    // Calls `send`, which gives so many answers, and lets them leave together. On any thread.
     std::function<void(std::size_t answers, const std::function<void()>& send)> send_together;
   };
 

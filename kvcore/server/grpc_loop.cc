@@ -12,7 +12,7 @@ using std::chrono::steady_clock;
 // As much as is taken in before the handler's turn: enough that a sync of the log serves many and
 // that many answers of one connection leave together, not so much that the log waits while the
 // network is read.
-constexpr int kGatherMax = 320;
+constexpr int kGatherMax = 600;
 // A poll handles one socket at a time, and calls that it found may come only with the next poll.
 // The more there was last time, the longer it is worth asking; a lone caller would wait for
 // nothing.

@@ -197,12 +197,16 @@ Result<void> StoreThread::defragment_now() {
 AnswerThread::AnswerThread() : thread_([this] { run(); }) {}
 
 AnswerThread::~AnswerThread() {
+  stop();
+}
+
+void AnswerThread::stop() {
   {
     const std::lock_guard guard(mutex_);
     stopping_ = true;
   }
   changed_.notify_one();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void AnswerThread::run_soon(std::function<void()> work) {
@@ -213,17 +217,32 @@ void AnswerThread::run_soon(std::function<void()> work) {
   changed_.notify_one();
 }
 
+bool AnswerThread::has_room() const {
+  constexpr std::size_t kWaitingMax = 2;
+  const std::lock_guard guard(mutex_);
+  return waiting_.size() < kWaitingMax;
+}
+
+void AnswerThread::wait_until_idle() {
+  std::unique_lock lock(mutex_);
+  idle_.wait(lock, [this] { return waiting_.empty() && !busy_; });
+}
+
 void AnswerThread::run() {
+  std::unique_lock lock(mutex_);
   for (;;) {
-    std::function<void()> work;
+    changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
+    if (waiting_.empty()) return;
     {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
-      if (waiting_.empty()) return;
-      work = std::move(waiting_.front());
+      const std::function<void()> work = std::move(waiting_.front());
       waiting_.pop_front();
+      busy_ = true;
+      lock.unlock();
+      work();
     }
-    work();
+    lock.lock();
+    busy_ = false;
+    if (waiting_.empty()) idle_.notify_all();
   }
 }
 

@@ -108,22 +108,34 @@ class StoreThread {
   std::thread thread_;
 };
 
-// Hands out long responses: encoding one takes as long as it is large, and the core has others to
-// serve.
+// Hands out responses in place of the core: long ones, since encoding takes as long as they are
+// large and the core has others to serve, or many.
 class AnswerThread {
  public:
   AnswerThread();
-  ~AnswerThread();  // carries out what it was given
+  ~AnswerThread();
 
+  // Not after stop().
   void run_soon(std::function<void()> work);
+
+  // Whether it keeps up: else whoever would give it more had better do that himself.
+  bool has_room() const;
+
+  // Returns when everything that it was given until now is carried out.
+  void wait_until_idle();
+
+  // Carries out what it was given, and ends.
+  void stop();
 
  private:
   void run();
 
   // Protected by mutex_.
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
+  std::condition_variable idle_;
   std::deque<std::function<void()>> waiting_;
+  bool busy_ = false;
   bool stopping_ = false;
 
   std::thread thread_;

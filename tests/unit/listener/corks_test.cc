@@ -90,6 +90,19 @@ TEST(Corks, FewRepliesForManyConnectionsGoAtOnce) {
   for (const Pair& pair : pairs) EXPECT_TRUE(pair.is_corked());
 }
 
+TEST(Corks, NothingStaysHeldByTwoThatOverlap) {
+  const Pair pair;
+  Corks corks;
+  corks.add(pair.server);
+  std::optional<Corks::Held> first(std::in_place, corks, 2);
+  std::optional<Corks::Held> second(std::in_place, corks, 2);
+  first.reset();
+  pair.reply('a');
+  EXPECT_EQ(pair.arrived(), 1);
+  second.reset();
+  EXPECT_FALSE(pair.is_corked());
+}
+
 TEST(Corks, WithoutConnectionsNothingIsHeld) {
   Corks corks;
   const Corks::Held held(corks, 100);

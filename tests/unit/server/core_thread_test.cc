@@ -188,7 +188,10 @@ class Front {
     changed_.notify_one();
   }
   std::thread::id thread() const { return thread_.get_id(); }
-  std::size_t answered_together() const { return answered_together_; }
+  std::size_t answered_together() const {
+    const std::lock_guard lock(mutex_);
+    return answered_together_;
+  }
 
  private:
   void run() {
@@ -202,9 +205,9 @@ class Front {
                       },
                   .send_together =
                       [this](std::size_t answers, const std::function<void()>& send) {
-                        EXPECT_EQ(std::this_thread::get_id(), thread_.get_id());
                         send();
-                        answered_together_ = std::max(answered_together_.load(), answers);
+                        const std::lock_guard lock(mutex_);
+                        answered_together_ = std::max(answered_together_, answers);
                       }});
     auto next = std::chrono::steady_clock::now();
     std::unique_lock lock(mutex_);
@@ -222,12 +225,12 @@ class Front {
   }
 
   CoreThread& core_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<std::function<void()>> arrived_;
   bool woken_ = false;
   bool ending_ = false;
-  std::atomic<std::size_t> answered_together_{0};
+  std::size_t answered_together_ = 0;
   std::thread thread_;
 };
 
@@ -246,6 +249,82 @@ TEST_F(CoreThreadTest, AnswersOfOneTurnAreSentTogether) {
   answered.wait();
   front.end();
   EXPECT_EQ(front.answered_together(), responses.size());
+}
+
+// So many ranges that come in one turn that more than one thread answers.
+class ManyRanges {
+ public:
+  static constexpr std::size_t kCalls = 200;
+
+  // `done` runs on the thread that answers, with how many are answered then.
+  ManyRanges(CoreThread& core, Front& front, std::function<void(std::size_t)> done)
+      : done_(std::move(done)) {
+    request_.set_key("a");
+    front.arrive([this, &core] {
+      for (auto& response : responses_) {
+        core.range(request_, &response, [this](auto refusal) {
+          EXPECT_EQ(refusal, std::nullopt);
+          done_(++answered_count_);
+          answered_.count_down();
+        });
+      }
+    });
+  }
+  void wait() { answered_.wait(); }
+
+ private:
+  const std::function<void(std::size_t)> done_;
+  etcdserverpb::RangeRequest request_;
+  std::array<etcdserverpb::RangeResponse, kCalls> responses_;
+  std::size_t answered_count_ = 0;
+  std::latch answered_{kCalls};
+};
+
+TEST_F(CoreThreadTest, AnswersToManyAreSentBesideTheCore) {
+  start();
+  Front front(*core_);
+  std::promise<std::thread::id> begun_on;
+  std::promise<void> release;
+  ManyRanges ranges(*core_, front, [&](std::size_t answered) {
+    if (answered != 1) return;
+    begun_on.set_value(std::this_thread::get_id());
+    release.get_future().wait();
+  });
+  EXPECT_NE(begun_on.get_future().get(), front.thread());
+  EXPECT_EQ(put(), std::nullopt);
+  // The front is used until the last of them is sent, and waits for that.
+  auto ended = std::async(std::launch::async, [&] { front.end(); });
+  EXPECT_EQ(ended.wait_for(milliseconds(50)), std::future_status::timeout);
+  release.set_value();
+  ranges.wait();
+  ended.get();
+  EXPECT_EQ(front.answered_together(), ManyRanges::kCalls);
+}
+
+TEST_F(CoreThreadTest, WhenSendingLagsTheCoreSendsToo) {
+  start();
+  Front front(*core_);
+  std::promise<void> begun;
+  std::promise<void> release;
+  ManyRanges first(*core_, front, [&](std::size_t answered) {
+    if (answered != 1) return;
+    begun.set_value();
+    release.get_future().wait();
+  });
+  begun.get_future().wait();
+  std::atomic<int> on_front{0};
+  const auto count = [&](std::size_t) {
+    on_front += std::this_thread::get_id() == front.thread() ? 1 : 0;
+  };
+  std::array<std::optional<ManyRanges>, 8> others;
+  for (auto& ranges : others) {
+    ranges.emplace(*core_, front, count);
+    EXPECT_EQ(put(), std::nullopt);  // a turn for each
+  }
+  EXPECT_GE(on_front, static_cast<int>(ManyRanges::kCalls));
+  release.set_value();
+  first.wait();
+  for (auto& ranges : others) ranges->wait();
 }
 
 TEST_F(CoreThreadTest, AnAttachedThreadDrives) {
