@@ -28,6 +28,7 @@ replica::Options SimNode::replica_options() {
   options.election_ticks = kElectionTicks;
   options.request_timeout = 5s;
   options.kept_log_entries = site_.plan.kept_log_entries;
+  options.batch_age = site_.plan.batch_age;
   options.quota_bytes = site_.plan.quota_bytes;
   options.progress_interval = 3s;
   return options;

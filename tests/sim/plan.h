@@ -47,6 +47,7 @@ struct Plan {
   Duration pause_min{};  // between faults that strike at a moment
   Duration pause_max{};
   std::uint64_t kept_log_entries = 0;
+  Duration batch_age{std::chrono::milliseconds(100)};  // short: power is cut between many batches
   std::uint64_t quota_bytes = std::uint64_t{2} << 30;
 
   bool has(Fault fault) const { return faults.contains(fault); }

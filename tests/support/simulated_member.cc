@@ -17,6 +17,7 @@ Result<std::unique_ptr<SimulatedMember>> SimulatedMember::start(wal::Disk& disk,
   options.cluster_id = 11;
   options.self = {7, "alone", {"http://127.0.0.1:2380"}, {"http://127.0.0.1:2379"}};
   options.incarnation = setup.seed;
+  options.batch_age = std::chrono::milliseconds(100);  // many batches in a short time
   if (setup.adjust) setup.adjust(options);
   const Duration tick = options.tick;
   auto replica = replica::Replica::create(std::move(options), storage,
@@ -92,6 +93,7 @@ void SimulatedMember::keep(replica::Output output) {
     waiting.mapped()(answer.refusal);
     if (answer.held != nullptr) replica_->response_sent(answer.held_bytes);
   }
+  snapshots_handed_out_ += output.snapshots.size();
   for (auto& delivery : output.deliveries) deliveries_.push_back(std::move(delivery));
 }
 

@@ -83,6 +83,8 @@ class SimulatedMember {
   const std::vector<replica::WatchDelivery>& deliveries() const { return deliveries_; }
   void clear_deliveries() { deliveries_.clear(); }
   int batches_committed() const { return batches_committed_; }
+  // Snapshots that may be read from the store by now.
+  std::size_t snapshots_handed_out() const { return snapshots_handed_out_; }
 
  private:
   SimulatedMember(mvcc::Storage& storage, Duration tick, Instant start)
@@ -108,6 +110,7 @@ class SimulatedMember {
   std::shared_ptr<const mvcc::Batch> batch_;
   std::vector<replica::WatchDelivery> deliveries_;
   int batches_committed_ = 0;
+  std::size_t snapshots_handed_out_ = 0;
 };
 
 }  // namespace conclave::test

@@ -99,5 +99,16 @@ TEST_F(SnapshotTest, ACutIsFound) {
   EXPECT_FALSE(longer.add(whole + whole));
 }
 
+TEST_F(SnapshotTest, IsReadOnlyWhenTheStoreHasAllOfIt) {
+  member_->hold_store(true);
+  ASSERT_TRUE(member_->put("late", "1")->acknowledged());
+  member_->replica().begin_snapshot();
+  ASSERT_TRUE(member_->step());
+  EXPECT_EQ(member_->snapshots_handed_out(), 0U);
+  member_->hold_store(false);
+  ASSERT_TRUE(member_->step());
+  EXPECT_EQ(member_->snapshots_handed_out(), 1U);
+}
+
 }  // namespace
 }  // namespace conclave::replica
