@@ -45,6 +45,7 @@ struct UnaryMethod {
   CarryOut carry_out;
   GrpcLoop& loop;
   OpenCalls& calls;
+  int awaited = 0;  // calls that have not come; of the loop's thread once calls come
 };
 
 // One unary call from before its arrival to its last byte: messages, the arena they lie in, and
@@ -59,7 +60,7 @@ class UnaryCall final : public Completion, public OpenCall {
   using Method = UnaryMethod<Request, Response>;
 
   // Waits for a call of the method, carries it out, and sees to it that another one waits then.
-  static void await(const Method& method) { new UnaryCall(method); }
+  static void await(Method& method) { new UnaryCall(method); }
 
   UnaryCall(const UnaryCall&) = delete;
   UnaryCall& operator=(const UnaryCall&) = delete;
@@ -73,7 +74,7 @@ class UnaryCall final : public Completion, public OpenCall {
     } else {
       arrived_ = true;
       references_.fetch_add(1, std::memory_order_relaxed);  // over() will come
-      if (method_.loop.takes_calls()) await(method_);
+      await_next();
       begin();
     }
   }
@@ -91,14 +92,26 @@ class UnaryCall final : public Completion, public OpenCall {
     UnaryCall& call_;
   };
 
-  explicit UnaryCall(const Method& method)
+  explicit UnaryCall(Method& method)
       : method_(method), writer_(&context_), arena_(options(block_)) {
     request_.message = google::protobuf::Arena::CreateMessage<Request>(&arena_);
     response_ = google::protobuf::Arena::CreateMessage<Response>(&arena_);
+    ++method_.awaited;
     context_.AsyncNotifyWhenDone(static_cast<Completion*>(&over_));
     method_.ask(&context_, &request_, &writer_, static_cast<Completion*>(this));
   }
   ~UnaryCall() = default;
+
+  // Making room for another call takes a while, which a lone one need not wait for.
+  void await_next() {
+    if (--method_.awaited == 0) {
+      if (method_.loop.takes_calls()) await(method_);
+    } else {
+      method_.loop.after_turn([&method = method_] {
+        if (method.loop.takes_calls()) await(method);
+      });
+    }
+  }
 
   static google::protobuf::ArenaOptions options(std::byte (&block)[1024]) {
     google::protobuf::ArenaOptions options;
@@ -148,7 +161,7 @@ class UnaryCall final : public Completion, public OpenCall {
     if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
   }
 
-  const Method& method_;
+  Method& method_;
   grpc::ServerContext context_;
   grpc::ServerAsyncResponseWriter<Response> writer_;
   Over over_{*this};

@@ -67,6 +67,8 @@ void GrpcLoop::run() {
     gather(next);
     change_driven();
     next = driven_ != nullptr ? driven_->drive() : steady_clock::now() + std::chrono::hours(1);
+    for (const auto& work : after_turn_) work();
+    after_turn_.clear();
   }
   if (driven_ != nullptr) driven_->detach();
 }

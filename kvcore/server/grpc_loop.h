@@ -2,9 +2,12 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <grpcpp/alarm.h>
 #include <grpcpp/grpcpp.h>
@@ -42,6 +45,9 @@ class GrpcLoop {
   bool takes_calls() const { return takes_calls_.load(std::memory_order_acquire); }
   void take_no_more_calls() { takes_calls_.store(false, std::memory_order_release); }
 
+  // Runs `work` when the handler has had its turn, or never. By what the loop's thread runs.
+  void after_turn(std::function<void()> work) { after_turn_.push_back(std::move(work)); }
+
   // Waits until every operation has been reported. After the server's own shutdown.
   void shutdown();
 
@@ -71,7 +77,9 @@ class GrpcLoop {
   Driven* wanted_ = nullptr;
   Driven* driven_ = nullptr;  // changed by the loop's thread only
 
-  int gathered_ = 0;  // by the last turn; the loop's thread only
+  // The loop's thread only.
+  int gathered_ = 0;  // by the last turn
+  std::vector<std::function<void()>> after_turn_;
 
   std::atomic<bool> takes_calls_{true};
   std::atomic<bool> ending_{false};

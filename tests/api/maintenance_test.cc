@@ -111,4 +111,12 @@ TEST_P(HealthTest, TheServerIsServing) {
   EXPECT_EQ(reply, "\x08\x01");
 }
 
+TEST_P(HealthTest, AServiceByNameIsNotKnown) {
+  std::string reply;
+  const grpc::Status status =
+      call_raw(server().channel(), "/grpc.health.v1.Health/Check", "\x0a\x05other", &reply);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(status.error_message(), "unknown service");
+}
+
 }  // namespace conclave::test
