@@ -79,6 +79,19 @@ Machine describe_machine(const std::filesystem::path& directory) {
   return machine;
 }
 
+void settle_machine() {
+  constexpr auto kLook = std::chrono::milliseconds(500);
+  constexpr int kLooksMax = 20;
+  constexpr double kQuietCores = 0.1;
+  sync();
+  for (int looks = 0; looks < kLooksMax; ++looks) {
+    const double before = machine_cpu_seconds();
+    std::this_thread::sleep_for(kLook);
+    const double busy = machine_cpu_seconds() - before;
+    if (busy < kQuietCores * std::chrono::duration<double>(kLook).count()) return;
+  }
+}
+
 std::string why_not_quiet(const Machine& machine) {
   if (machine.filesystem == "tmpfs") {
     return "the data lies on a tmpfs, where a sync costs nothing: choose another --dir";

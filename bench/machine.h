@@ -24,6 +24,10 @@ Machine describe_machine(const std::filesystem::path& directory);
 // What keeps figures taken now from being worth much, as a sentence; "" if nothing does.
 std::string why_not_quiet(const Machine& machine);
 
+// Before something is measured: what was written before, by whomever, goes to the disk now and not
+// meanwhile, and what still runs gets a little time to end. Blocks for half a second to ten.
+void settle_machine();
+
 // What a process holds in memory; zero if it has ended.
 struct Memory {
   double resident_mib = 0;

@@ -58,6 +58,7 @@ int encode(const Options& options) {
 
 Result<std::vector<Row>> run_once(const Options& options, const Workload& workload,
                                   const ServerProgram& program) {
+  settle_machine();
   ServerCluster servers(program, options.directory, workload.members);
   servers.launch();
   Rig rig(servers, options.parameters);
