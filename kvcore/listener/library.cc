@@ -19,9 +19,10 @@ void keep_grpc_initialised() {
 }
 
 gpr_timespec grpc_time(std::chrono::steady_clock::duration wait) {
+  // gRPC rounds up to whole milliseconds: until now would be a wait of one.
+  if (wait <= std::chrono::steady_clock::duration(0)) return gpr_inf_past(GPR_CLOCK_MONOTONIC);
   const auto micros = std::chrono::ceil<std::chrono::microseconds>(wait).count();
-  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC),
-                      gpr_time_from_micros(std::max<std::int64_t>(micros, 0), GPR_TIMESPAN));
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_micros(micros, GPR_TIMESPAN));
 }
 
 }  // namespace conclave::listener
