@@ -12,8 +12,8 @@ namespace conclave::listener {
 // from here on. Any thread, once or more often.
 void keep_grpc_initialised();
 
-// So long from now, as gRPC wants it, and never earlier than asked for. Nothing, or less, is a moment
-// that is surely past.
+// So long from now, as gRPC wants it, and never earlier than asked for. Nothing, or less, is a
+// moment that is surely past.
 gpr_timespec grpc_time(std::chrono::steady_clock::duration wait);
 
 }  // namespace conclave::listener
