@@ -1,7 +1,5 @@
 #include "conclave/listener/library.h"
 
-#include <algorithm>
-#include <cstdint>
 #include <memory>
 
 #include <grpc/grpc.h>

@@ -23,7 +23,7 @@ constexpr int kEventsPerEmptyPoll = 8;
 
 void GrpcLoop::Wake::ask() {
   if (!asked_.exchange(true)) {
-    alarm_.Set(loop_.queue(), gpr_inf_past(GPR_CLOCK_MONOTONIC), static_cast<Completion*>(this));
+    alarm_.Set(loop_.queue(), listener::grpc_time({}), static_cast<Completion*>(this));
   }
 }
 
@@ -106,7 +106,7 @@ void GrpcLoop::gather(steady_clock::time_point until) {
     } else if (taken == 0 || ++empty_polls > empty_polls_max) {
       break;
     }
-    deadline = gpr_time_0(GPR_CLOCK_MONOTONIC);
+    deadline = listener::grpc_time({});
   }
   gathered_ = taken;
 }

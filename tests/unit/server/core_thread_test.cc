@@ -165,6 +165,9 @@ TEST_F(CoreThreadTest, AFailureOfTheLastSyncIsTold) {
   EXPECT_EQ(failures_, 1);
 }
 
+// So many that more than one thread answers.
+constexpr std::size_t kManyCalls = 200;
+
 // What a front does: a thread that waits to be woken, submits what has come, and drives.
 class Front {
  public:
@@ -205,6 +208,10 @@ class Front {
                       },
                   .send_together =
                       [this](std::size_t answers, const std::function<void()>& send) {
+                        // Few are not worth another thread.
+                        if (answers < kManyCalls) {
+                          EXPECT_EQ(std::this_thread::get_id(), thread_.get_id());
+                        }
                         send();
                         const std::lock_guard lock(mutex_);
                         answered_together_ = std::max(answered_together_, answers);
@@ -251,11 +258,9 @@ TEST_F(CoreThreadTest, AnswersOfOneTurnAreSentTogether) {
   EXPECT_EQ(front.answered_together(), responses.size());
 }
 
-// So many ranges that come in one turn that more than one thread answers.
+// Ranges that come in one turn.
 class ManyRanges {
  public:
-  static constexpr std::size_t kCalls = 200;
-
   // `done` runs on the thread that answers, with how many are answered then.
   ManyRanges(CoreThread& core, Front& front, std::function<void(std::size_t)> done)
       : done_(std::move(done)) {
@@ -275,9 +280,9 @@ class ManyRanges {
  private:
   const std::function<void(std::size_t)> done_;
   etcdserverpb::RangeRequest request_;
-  std::array<etcdserverpb::RangeResponse, kCalls> responses_;
+  std::array<etcdserverpb::RangeResponse, kManyCalls> responses_;
   std::size_t answered_count_ = 0;
-  std::latch answered_{kCalls};
+  std::latch answered_{kManyCalls};
 };
 
 TEST_F(CoreThreadTest, AnswersToManyAreSentBesideTheCore) {
@@ -298,7 +303,7 @@ TEST_F(CoreThreadTest, AnswersToManyAreSentBesideTheCore) {
   release.set_value();
   ranges.wait();
   ended.get();
-  EXPECT_EQ(front.answered_together(), ManyRanges::kCalls);
+  EXPECT_EQ(front.answered_together(), kManyCalls);
 }
 
 TEST_F(CoreThreadTest, WhenSendingLagsTheCoreSendsToo) {
@@ -321,7 +326,7 @@ TEST_F(CoreThreadTest, WhenSendingLagsTheCoreSendsToo) {
     ranges.emplace(*core_, front, count);
     EXPECT_EQ(put(), std::nullopt);  // a turn for each
   }
-  EXPECT_GE(on_front, static_cast<int>(ManyRanges::kCalls));
+  EXPECT_GE(on_front, static_cast<int>(kManyCalls));
   release.set_value();
   first.wait();
   for (auto& ranges : others) ranges->wait();
