@@ -78,6 +78,10 @@ class SnapshotTest : public ::testing::Test {
                             [ended](const Result<void>& result) { ended->set_value(result); });
     return ended->get_future();
   }
+  // A call that ends before the other has heard of it makes no sink.
+  void wait_for_first_chunk() {
+    while (outcome_.chunks == 0) std::this_thread::yield();
+  }
   void expect_cut_off() {
     outcome_.destroyed.get_future().wait();
     EXPECT_FALSE(outcome_.is_finished);
@@ -163,6 +167,7 @@ TEST_F(SnapshotTest, LinksAreNotHeldUpByASlowSource) {
   start();
   std::promise<void> gate;
   auto ended = send(std::make_unique<Gated>(gate.get_future().share()));
+  wait_for_first_chunk();
   a_.reach(b_);
   b_.reach(a_);
   b_.stop();
@@ -177,7 +182,7 @@ TEST_F(SnapshotTest, StoppingTheSenderCutsItOff) {
   start();
   std::promise<void> gate;
   auto ended = send(std::make_unique<Gated>(gate.get_future().share()));
-  while (outcome_.chunks == 0) std::this_thread::yield();
+  wait_for_first_chunk();
   std::thread stopper([&] { a_.links->stop(); });
   expect_cut_off();
   gate.set_value();
