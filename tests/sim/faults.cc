@@ -64,7 +64,7 @@ void Faults::strike(Fault fault) {
       node.power_cut();
       return stop_for_a_while(node);
     case Fault::pause:
-      node.pause();
+      node.pause(world.chance(1, 2));
       return world.after(world.between(10ms, 6s), [&node] { node.resume(); });
     case Fault::clock_jump:
       leases_.clock_jumped();

@@ -152,6 +152,7 @@ void SimNode::decommission() {
 void SimNode::end_process() {
   ++life_;
   state_ = State::stopped;
+  links_broken_ = false;
   next_step_.reset();
   drain_.reset();
   events_.clear();
@@ -176,16 +177,18 @@ void SimNode::end_process() {
   if (site_.process_ended) site_.process_ended(id());
 }
 
-void SimNode::pause() {
+void SimNode::pause(bool links_break) {
   if (state_ != State::running) return;
-  site_.trace.note("node ", id(), " is paused");
+  site_.trace.note("node ", id(), " is paused", links_break ? ", and its links break" : "");
   state_ = State::paused;
+  links_broken_ = links_break;
 }
 
 void SimNode::resume() {
   if (state_ != State::paused) return;
   site_.trace.note("node ", id(), " goes on");
   state_ = State::running;
+  links_broken_ = false;
   next_step_.reset();
   wake();
   for (Event& job : std::exchange(held_jobs_, {})) job();
@@ -198,6 +201,7 @@ void SimNode::jump_clock(Duration ahead) {
 
 void SimNode::receive(raft::NodeId from, std::uint64_t data_incarnation, const std::string& bytes) {
   if (replica_ == nullptr) return;
+  if (links_broken_) return site_.network.report_loss(from, id());
   std::optional<replica::PeerContent> content = replica::decode_peer_content(bytes);
   if (!content) return site_.trace.violation("a message of node ", from, " cannot be read");
   post([this, from, data_incarnation,

@@ -77,7 +77,8 @@ class SimNode {
   // back after a while.
   void drain();
   bool drains() const { return drain_.has_value(); }
-  void pause();
+  // If its links break, too, what the others send meanwhile is lost; otherwise it waits.
+  void pause(bool links_break = false);
   void resume();
   State state() const { return state_; }
   bool is_running() const { return state_ == State::running; }
@@ -220,6 +221,7 @@ class SimNode {
   DriftingClock clock_;
   Duration jumped_{};
   State state_ = State::stopped;
+  bool links_broken_ = false;  // while paused
   std::uint64_t life_ = 0;  // grows with every start and end of a process
   bool removed_ = false;
 
