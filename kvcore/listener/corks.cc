@@ -39,6 +39,15 @@ std::size_t Corks::open() const {
   return connections_.size();
 }
 
+void Corks::cut_all() {
+  const std::lock_guard guard(mutex_);
+  for (const Connection& connection : connections_) {
+    if (connection.cookie != 0 && cookie_of(connection.fd) == connection.cookie) {
+      ::shutdown(connection.fd, SHUT_RDWR);
+    }
+  }
+}
+
 std::vector<int> Corks::cork(std::size_t replies) {
   std::vector<int> corked;
   if (replies < kRepliesPerConnection) return corked;

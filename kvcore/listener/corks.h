@@ -25,6 +25,10 @@ class Corks {
   // How many are known; among them are some that have been closed meanwhile.
   std::size_t open() const;
 
+  // Ends every connection, whatever is being written to it. For when all are to end: a number that
+  // has just been used again may be hit.
+  void cut_all();
+
   // Lets `replies` that are sent during its life leave together, if that is worth it.
   class Held {
    public:

@@ -1,10 +1,14 @@
 #include "conclave/listener/listener.h"
 
+#include <future>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace conclave::listener {
 namespace {
+
+constexpr std::chrono::milliseconds kCloseTime{500};
 
 Result<std::shared_ptr<grpc::ServerCredentials>> credentials_for(const Url& url,
                                                                  const TlsFiles& files) {
@@ -67,6 +71,17 @@ Result<void> Listener::start() {
 
 void Listener::stop() {
   for (const Port& port : ports_) port.acceptor->stop();
+}
+
+void Listener::shut_down(grpc::Server& server, std::chrono::milliseconds grace) {
+  stop();
+  std::promise<void> closed;
+  std::thread cutter([this, grace, all_closed = closed.get_future()] {
+    if (all_closed.wait_for(grace + kCloseTime) == std::future_status::timeout) corks_.cut_all();
+  });
+  server.Shutdown(std::chrono::system_clock::now() + grace);
+  closed.set_value();
+  cutter.join();
 }
 
 }  // namespace conclave::listener

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <vector>
 
@@ -16,8 +17,8 @@ namespace conclave::listener {
 // The ports of one gRPC server. gRPC serves the connections, but does not accept them: it stops
 // for good when descriptors run out, and does not say why it cannot listen.
 //
-// Threads: one at a time. Lifetime: start() needs the server that was built, and stop() comes
-// before that server is shut down.
+// Threads: one at a time. Lifetime: start() needs the server that was built, which is to be shut
+// down by shut_down().
 //
 //   auto ports = Listener::open(urls, tls, builder);
 //   if (!ports) return ports.error();
@@ -43,6 +44,12 @@ class Listener {
   Result<void> start();
   // The ports are closed. Once or more often.
   void stop();
+
+  // Closes the ports and shuts the server down; calls that are open have `grace` to end. gRPC waits
+  // for what is being written to a connection, however long its reader takes; connections that are
+  // left half a second later are cut. Blocks; what gRPC reports meanwhile must be taken from its
+  // queues by another thread.
+  void shut_down(grpc::Server& server, std::chrono::milliseconds grace);
 
   // Of all connections that came in here.
   Corks& corks() { return corks_; }

@@ -131,11 +131,11 @@ Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialSta
 
 std::optional<Instant> Replica::next_deadline() const {
   std::optional<Instant> deadline;
-  if (raft_.leader() != 0) deadline = keeper_.next_renewal();
+  if (may_send()) deadline = keeper_.next_renewal();
   if (campaign_at_ && raft_.leader() == 0) {
     deadline = deadline ? std::min(*deadline, *campaign_at_) : *campaign_at_;
   }
-  if (!batch_out_ && batch_entry_count_ > 0) {
+  if (!batch_out_ && !installing_ && batch_entry_count_ > 0) {
     const Instant batch_due = batch_since_ + options_.batch_age;
     deadline = deadline ? std::min(*deadline, batch_due) : batch_due;
   }

@@ -215,6 +215,7 @@ void CoreThread::run() {
   replica_->abandon(api::Refusal::timeout);
   carry_out(replica_->take_output());
   write_log();
+  refuse_snapshots();
   close_streams();
 }
 
@@ -422,6 +423,7 @@ void CoreThread::fail(const Error& error) {
   ready_.store(false, std::memory_order_release);
   replica_->abandon(api::Refusal::timeout);
   carry_out(replica_->take_output());
+  refuse_snapshots();
   close_streams();
   tell_failure(error);
 }

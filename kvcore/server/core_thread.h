@@ -134,6 +134,7 @@ class CoreThread final : public Node {
   void log_persisted(std::uint64_t number);
   void finish_installation(std::uint64_t persisted);
   void open_pieces(replica::Output::Snapshot snapshot);
+  void refuse_snapshots();                      // those that wait to be opened
   bool run_beside(std::function<void()> work);  // false, and dropped, once the core has ended
   void notice(const std::string& text) const;
   void fail(const Error& error);

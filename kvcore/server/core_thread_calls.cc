@@ -192,6 +192,10 @@ void CoreThread::snapshot(std::function<void(std::shared_ptr<SnapshotPieces>)> o
   if (!posted) opened(nullptr);
 }
 
+void CoreThread::refuse_snapshots() {
+  for (const auto& [number, opened] : std::exchange(snapshot_calls_, {})) opened(nullptr);
+}
+
 void CoreThread::open_pieces(replica::Output::Snapshot snapshot) {
   const auto call = snapshot_calls_.extract(snapshot.number);
   call.mapped()(

@@ -121,10 +121,9 @@ void GrpcFront::shutdown(std::chrono::milliseconds patience) {
       constexpr std::chrono::milliseconds kGapsPatience{500};
       parts_->calls.wait_until_quiet(kGap, kGapsPatience);
     }
-    parts_->listener->stop();
     // Every reply is on its way; connections get this long to close in an orderly manner.
     constexpr std::chrono::milliseconds kCloseGrace{50};
-    parts_->server->Shutdown(std::chrono::system_clock::now() + kCloseGrace);
+    parts_->listener->shut_down(*parts_->server, kCloseGrace);
     parts_->loop->take_no_more_calls();
     parts_->server->Wait();
     parts_->loop->drive(nullptr);

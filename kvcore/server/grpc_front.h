@@ -70,9 +70,11 @@ class GrpcFront {
   // The listening URLs, with the ports that were taken.
   const std::vector<Url>& urls() const { return urls_; }
 
-  // Reports NOT_SERVING, refuses new calls with Refusal::stopped, ends watch and keep-alive streams
-  // with it once what they had in hand is sent, waits for unary calls to be answered; what is left
-  // after `patience` is cancelled, and the ports are given up. Blocks, little longer than
+  // Reports NOT_SERVING, refuses new calls (streams with Refusal::stopped, unary ones with
+  // Refusal::no_leader, which says that nothing was done), ends watch and keep-alive streams once
+  // what they had in hand is sent, waits for unary calls to be answered; what is left after
+  // `patience` is cancelled, and the ports are given up. A connection whose client does not read is
+  // cut. Blocks, little longer than
   // `patience` whatever handler and clients do. A second call does nothing.
   void shutdown(std::chrono::milliseconds patience);
 

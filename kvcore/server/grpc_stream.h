@@ -39,8 +39,9 @@ class StreamCall {
 };
 
 // The server's end of one bidirectional stream. One read and one write may be under way at a time,
-// started from any thread; Finish() is called once, and no write is started after it. The functions
-// named On… run on the loop's thread; after OnDone() nothing is under way any more.
+// started from any thread; Finish() is called once, whatever happens, and no write is started after
+// it. The functions named On… run on the loop's thread; OnDone() comes after the end of Finish(),
+// so whoever is still to call that, or a write before it, finds the reactor there.
 template <class Request, class Response>
 class StreamReactor {
  public:
@@ -58,7 +59,6 @@ class StreamReactor {
     call_->stream.Write(*response, options, static_cast<Completion*>(&write_));
   }
   void Finish(const grpc::Status& status) {
-    begin();
     call_->stream.Finish(status, static_cast<Completion*>(&finish_));
   }
 
@@ -103,7 +103,7 @@ class StreamReactor {
   }
 
   const std::unique_ptr<Call> call_;
-  std::atomic<int> under_way_{1};  // the call itself is
+  std::atomic<int> under_way_{2};  // the call itself is, and Finish(), which surely comes
   Tag read_{*this, &StreamReactor::OnReadDone};
   Tag write_{*this, &StreamReactor::OnWriteDone};
   Tag finish_{*this, nullptr};

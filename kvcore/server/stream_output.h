@@ -23,9 +23,9 @@ const Response* to_response(const std::shared_ptr<const Response>& queued, Respo
 // The sending half of a bidirectional stream: a queue in front of gRPC, which takes one write at a
 // time, and the rule by which the stream ends exactly once.
 //
-// Any thread. No lock is held while gRPC is called: the thread that sets `writing_` or `finished_`
-// owns that one call, and gRPC keeps the reactor alive until a started write has completed and
-// Finish was called. Once finished, the reactor is never touched again.
+// Any thread. No lock is held while gRPC is asked to write or finish: the thread that sets
+// `writing_` or `finished_` owns that one call, and the reactor lives until Finish has been
+// reported. Once finished, the reactor is never touched again.
 template <class Request, class Response, class Queued = std::shared_ptr<const Response>>
 class StreamOutput {
  public:

@@ -7,8 +7,8 @@
 namespace conclave::transport {
 namespace {
 
-// How often a loop with a host looks for new calls and timers.
-constexpr std::chrono::milliseconds kTick{20};
+// Of one look into the queue that has no thread of its own: the host has other things to do.
+constexpr int kEventsPerTick = 64;
 
 }  // namespace
 
@@ -35,7 +35,7 @@ void EventLoop::start() {
   }
   const std::lock_guard lock(mutex_);
   is_ticking_ = true;
-  tick_.set(kTick);
+  tick_.set(tick_pause_);
 }
 
 void EventLoop::post(Task task) {
@@ -52,6 +52,13 @@ void EventLoop::wake() {
 
 void EventLoop::after(std::chrono::milliseconds wait, Task task) {
   timers_.emplace(Clock::now() + wait, std::move(task));
+}
+
+void EventLoop::set_tick(std::chrono::milliseconds pause) {
+  const bool looks_sooner = pause < tick_pause_;
+  tick_pause_ = pause;
+  const std::lock_guard lock(mutex_);
+  if (looks_sooner && is_ticking_) tick_.cancel();  // which rings, and is set anew
 }
 
 void EventLoop::shutdown() {
@@ -115,13 +122,16 @@ void EventLoop::run_timers() {
 }
 
 void EventLoop::tick() {
-  while (run_one(Clock::duration(0)) == grpc::CompletionQueue::GOT_EVENT) {
+  int events = 0;
+  while (events < kEventsPerTick &&
+         run_one(Clock::duration(0)) == grpc::CompletionQueue::GOT_EVENT) {
+    ++events;
   }
   run_timers();
   const std::lock_guard lock(mutex_);
   is_ticking_ = !ending_;
   if (is_ticking_) {
-    tick_.set(kTick);
+    tick_.set(events < kEventsPerTick ? tick_pause_ : std::chrono::milliseconds(0));
   } else {
     changed_.notify_all();
   }

@@ -47,6 +47,8 @@ class EventLoop {
  public:
   using Task = std::function<void()>;
 
+  static constexpr std::chrono::milliseconds kTick{20};
+
   // Alive while gRPC may still report to what holds it: the loop ends after the last one. Made by
   // the loop's thread, or before it starts.
   class Hold {
@@ -78,6 +80,10 @@ class EventLoop {
 
   // The loop's thread. Timers that are not due when the loop ends never run.
   void after(std::chrono::milliseconds wait, Task task);
+
+  // The loop's thread. How often a loop with a host looks for new calls and timers; often unless
+  // set. Each look costs the host's thread a little.
+  void set_tick(std::chrono::milliseconds pause);
 
   // Waits until nothing is held any more, then ends. Not on the loop's thread.
   void shutdown();
@@ -113,6 +119,7 @@ class EventLoop {
 
   // The loop's thread only.
   std::multimap<Clock::time_point, Task> timers_;
+  std::chrono::milliseconds tick_pause_ = kTick;
 
   std::mutex mutex_;
   std::condition_variable changed_;

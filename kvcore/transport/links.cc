@@ -25,6 +25,16 @@
 #include "conclave/transport/worker.h"
 
 namespace conclave::transport {
+namespace {
+
+// Until others are known only one that joins can come, and nothing is waited for.
+constexpr std::chrono::milliseconds kTickAlone{200};
+
+// For files of the log: a member that cannot open one ends. Fewer than clients leave, so that
+// members come in when they no longer do.
+constexpr int kDescriptorsLeft = 24;
+
+}  // namespace
 
 struct Links::Parts {
   Parts(Options given, Events& events_to_tell, ChannelMaker channel_maker)
@@ -68,7 +78,7 @@ Result<void> Links::Parts::listen() {
   }
   grpc::ServerBuilder builder;
   set_server_arguments(options, builder);
-  auto opened = listener::Listener::open(parsed, options.tls, builder);
+  auto opened = listener::Listener::open(parsed, options.tls, builder, kDescriptorsLeft);
   if (!opened) return std::move(opened).error();
   listener = *std::move(opened);
   loop = std::make_unique<EventLoop>(builder.AddCompletionQueue(), options.host);
@@ -97,8 +107,7 @@ Result<void> Links::Parts::listen() {
 
 // The ports close first: who sees its link break must find that nobody listens any more.
 void Links::Parts::stop() {
-  listener->stop();
-  server->Shutdown(std::chrono::system_clock::now());
+  listener->shut_down(*server, std::chrono::milliseconds(0));
   std::promise<void> closed;
   loop->post([&] {
     close_links();
@@ -122,6 +131,7 @@ void Links::Parts::stop() {
 void Links::Parts::close_links() {
   takes_peers = false;
   remove_peers({});
+  loop->set_tick(EventLoop::kTick);
 }
 
 void Links::Parts::set_peers(const std::vector<Peer>& wanted) {
@@ -131,6 +141,7 @@ void Links::Parts::set_peers(const std::vector<Peer>& wanted) {
     if (peer.id != options.self.member) others.emplace(peer.id, peer);
   }
   remove_peers(others);
+  loop->set_tick(others.empty() ? kTickAlone : EventLoop::kTick);
   for (auto& [id, peer] : others) {
     if (find(id) != nullptr) continue;
     std::vector<Url> peer_urls;

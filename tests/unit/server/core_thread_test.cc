@@ -138,6 +138,17 @@ TEST_F(CoreThreadTest, AFailedMemberRests) {
   EXPECT_EQ(failures_, 1);
 }
 
+// Whether it was opened before the failure or not.
+TEST_F(CoreThreadTest, ASnapshotCallIsAnsweredThoughTheMemberFails) {
+  start();
+  EXPECT_FALSE(put());
+  failing_ = true;
+  std::promise<void> answered;
+  core_->snapshot([&](const std::shared_ptr<SnapshotPieces>&) { answered.set_value(); });
+  EXPECT_EQ(put(), Refusal::timeout);
+  answered.get_future().wait();
+}
+
 TEST_F(CoreThreadTest, EveryWatchSinkIsClosedWhenStopReturns) {
   start();
   ASSERT_EQ(put(), std::nullopt);

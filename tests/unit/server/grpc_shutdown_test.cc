@@ -18,6 +18,54 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 using std::chrono::steady_clock;
 
+// Opens a watch, allows the server to send without bounds (RFC 9113, section 6.9), and reads
+// nothing.
+class DeafWatcher {
+ public:
+  explicit DeafWatcher(std::uint16_t port) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(port);
+    EXPECT_EQ(connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    pb::WatchRequest create;
+    create.mutable_create_request()->set_key("k");
+    const std::string message = create.SerializeAsString();
+    send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    send_frame(4, 0, 0, std::string("\0\4\x7f\xff\xff\xff", 6));  // SETTINGS: window of a stream
+    send_frame(8, 0, 0, std::string("\x7f\x00\0\0", 4));          // WINDOW_UPDATE: connection
+    // POST, http, and literals: authority, path, content type, te (RFC 7541, appendix A).
+    send_frame(1, 4, 1,
+               "\x83\x86" + literal("\x01", "localhost") +
+                   literal("\x04", "/etcdserverpb.Watch/Watch") +
+                   literal("\x0f\x10", "application/grpc") +
+                   literal(std::string("\0\2te", 4), "trailers"));
+    send_frame(0, 0, 1, std::string("\0\0\0\0", 4) + static_cast<char>(message.size()) + message);
+  }
+  ~DeafWatcher() { close(fd_); }
+  DeafWatcher(const DeafWatcher&) = delete;
+  DeafWatcher& operator=(const DeafWatcher&) = delete;
+
+ private:
+  static std::string literal(const std::string& name, const std::string& value) {
+    return name + static_cast<char>(value.size()) + value;
+  }
+  void send_frame(char type, char flags, char stream, const std::string& payload) {
+    std::string head(9, '\0');
+    head[2] = static_cast<char>(payload.size());
+    head[3] = type;
+    head[4] = flags;
+    head[8] = stream;
+    send(head + payload);
+  }
+  void send(const std::string& bytes) {
+    EXPECT_EQ(::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+              static_cast<ssize_t>(bytes.size()));
+  }
+
+  const int fd_;
+};
+
 class ShutdownTest : public FrontTest {
  protected:
   std::future<grpc::Status> put() {
@@ -108,6 +156,19 @@ TEST_F(ShutdownTest, AWatcherThatDoesNotReadIsCutOff) {
   const auto begun = steady_clock::now();
   front_->shutdown(milliseconds(100));
   EXPECT_LT(steady_clock::now() - begun, seconds(20));
+}
+
+// Its socket stays full, so that what gRPC is writing to it never ends.
+TEST_F(ShutdownTest, AClientThatDoesNotReadItsSocketIsCutOff) {
+  const DeafWatcher client(front_->urls().front().port);
+  const auto opened = handler_.wait_for_watch();
+  ASSERT_TRUE(opened);
+  pb::WatchResponse response;
+  response.add_events()->mutable_kv()->set_value(std::string(1 << 20, 'v'));
+  const auto body = std::make_shared<const std::string>(response.SerializeAsString());
+  for (int i = 0; i < 64; ++i) opened->sink->deliver({{{i, body}}});
+  auto ended = std::async(std::launch::async, [this] { front_->shutdown(milliseconds(100)); });
+  EXPECT_EQ(ended.wait_for(seconds(20)), std::future_status::ready);
 }
 
 TEST_F(ShutdownTest, AnIdleConnectionIsNotWaitedFor) {
