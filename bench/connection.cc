@@ -242,23 +242,23 @@ void Connection::wake() {
 
 void Connection::on_ready(std::uint32_t events) {
   if (broken_) return;
-  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) read_all();
+  if ((events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0) read_some();
   if ((events & EPOLLOUT) != 0 && held_sent_ < held_.size()) wake();
 }
 
-void Connection::read_all() {
+// One buffer at a time: a connection that always has more must not hold up the others, or the
+// server would be blamed for it.
+void Connection::read_some() {
   static thread_local std::vector<std::uint8_t> buffer(kReadBytes);
-  while (true) {
-    const ssize_t size = recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (size <= 0) return fail(size == 0 ? "the server closed the connection" : "recv failed");
-    const ssize_t taken =
-        nghttp2_session_mem_recv(session_, buffer.data(), static_cast<std::size_t>(size));
-    if (taken < 0) return fail(nghttp2_strerror(static_cast<int>(taken)));
-    wake();
-    // An edge comes again for bytes that arrive after a read that did not fill the buffer.
-    if (static_cast<std::size_t>(size) < buffer.size()) return;
-  }
+  const ssize_t size = recv(fd_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+  if (size < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  if (size <= 0) return fail(size == 0 ? "the server closed the connection" : "recv failed");
+  const ssize_t taken =
+      nghttp2_session_mem_recv(session_, buffer.data(), static_cast<std::size_t>(size));
+  if (taken < 0) return fail(nghttp2_strerror(static_cast<int>(taken)));
+  wake();
+  // An edge comes by itself for bytes that arrive after a read that did not fill the buffer.
+  if (static_cast<std::size_t>(size) == buffer.size()) loop_.look_again(fd_, *this);
 }
 
 void Connection::flush() {

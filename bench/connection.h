@@ -62,7 +62,7 @@ class Connection : private Pollable {
   void on_ready(std::uint32_t events) override;
   void flush() override;
   void wake();
-  void read_all();
+  void read_some();
   bool write_held();
   void fail(std::string_view why);
   Stream* take_stream(StreamHandler& handler);

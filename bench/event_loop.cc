@@ -33,11 +33,19 @@ EventLoop::~EventLoop() {
   close(epoll_);
 }
 
-void EventLoop::watch(int fd, Pollable& pollable) {
+void EventLoop::set_events(int operation, int fd, Pollable& pollable) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
   event.data.ptr = &pollable;
-  CONCLAVE_CHECK(epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) == 0, "epoll refuses a socket");
+  CONCLAVE_CHECK(epoll_ctl(epoll_, operation, fd, &event) == 0, "epoll refuses a socket");
+}
+
+void EventLoop::watch(int fd, Pollable& pollable) {
+  set_events(EPOLL_CTL_ADD, fd, pollable);
+}
+
+void EventLoop::look_again(int fd, Pollable& pollable) {
+  set_events(EPOLL_CTL_MOD, fd, pollable);
 }
 
 void EventLoop::forget(int fd, Pollable& pollable) {

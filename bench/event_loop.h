@@ -40,6 +40,8 @@ class EventLoop {
   // Edge-triggered, for reading and writing.
   void watch(int fd, Pollable& pollable);
   void forget(int fd, Pollable& pollable);
+  // Reports again what it is ready for, though that has not changed.
+  void look_again(int fd, Pollable& pollable);
   void mark_for_flush(Pollable& pollable) { to_flush_.push_back(&pollable); }
 
   TimerId at(TimePoint when, std::function<void()> callback);
@@ -49,6 +51,7 @@ class EventLoop {
   bool run(const std::function<bool()>& done, std::chrono::nanoseconds limit);
 
  private:
+  void set_events(int operation, int fd, Pollable& pollable);
   void flush_marked();
   bool fire_due_timers(TimePoint now);
   void wait_until(TimePoint deadline);
