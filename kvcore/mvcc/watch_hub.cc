@@ -59,6 +59,8 @@ struct WatchHub::Page {
   std::int64_t from = 0;
   std::int64_t next = 0;
   std::vector<SharedEvents> revisions;
+
+  bool has(std::int64_t revision) const { return from <= revision && revision < next; }
 };
 
 WatchHub::WatchHub(const Store& store, WatchHubOptions options)
@@ -188,9 +190,10 @@ void WatchHub::take_pending(Watcher& watcher, Bounds bounds, WatchDelivery& deli
 
 // The store is asked only for what no page holds. Pages are history, which does not change: a
 // compaction takes records from it that no watcher from its revision on is given.
-std::shared_ptr<const WatchHub::Page> WatchHub::page_at(std::int64_t revision) {
+std::shared_ptr<const WatchHub::Page> WatchHub::page_at(std::int64_t revision,
+                                                        WatchDelivery& delivery) {
   for (auto page = pages_.begin(); page != pages_.end(); ++page) {
-    if ((*page)->from > revision || (*page)->next <= revision) continue;
+    if (!(*page)->has(revision)) continue;
     std::rotate(pages_.begin(), page, page + 1);
     return pages_.front();
   }
@@ -198,9 +201,19 @@ std::shared_ptr<const WatchHub::Page> WatchHub::page_at(std::int64_t revision) {
       store_.events_from(revision, options_.max_step_revisions, options_.max_step_bytes);
   if (!read) return nullptr;
   auto page = std::make_shared<Page>(Page{revision, read->next, std::move(read->revisions)});
+  delivery.revisions_read = page->revisions.size();
+  for (const SharedEvents& events : page->revisions) delivery.bytes_read += events->byte_count;
   if (pages_.size() >= options_.max_pages) pages_.pop_back();
   pages_.push_front(page);
   return page;
+}
+
+bool WatchHub::needs_storage(WatcherId id) const {
+  const auto it = watchers_.find(id);
+  if (it == watchers_.end()) return false;
+  const Watcher& watcher = *it->second;
+  return watcher.pending.empty() && watcher.lagging && watcher.next >= store_.compact_revision() &&
+         std::ranges::none_of(pages_, [&](const auto& page) { return page->has(watcher.next); });
 }
 
 void WatchHub::catch_up(Watcher& watcher, Bounds bounds, WatchDelivery& delivery) {
@@ -209,7 +222,7 @@ void WatchHub::catch_up(Watcher& watcher, Bounds bounds, WatchDelivery& delivery
     delivery.compact_revision = store_.compact_revision();
     return;
   }
-  const std::shared_ptr<const Page> page = page_at(watcher.next);
+  const std::shared_ptr<const Page> page = page_at(watcher.next, delivery);
   if (!page) return;
   auto events = std::lower_bound(
       page->revisions.begin(), page->revisions.end(), watcher.next,

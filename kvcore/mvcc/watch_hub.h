@@ -40,6 +40,9 @@ struct WatchPiece {
 struct WatchDelivery {
   std::vector<WatchPiece> pieces;  // by revision, ascending
   bool caught_up_from_store = false;
+  // What was read from the storage for it, and not found among what others had read.
+  std::size_t revisions_read = 0;
+  std::uint64_t bytes_read = 0;
   // For the response's header: of a catch-up the store's revision; of live pieces take the last
   // one's own.
   std::int64_t store_revision = 0;
@@ -107,6 +110,8 @@ class WatchHub {
   // catch-up step found nothing for this watcher. No such watcher, or nothing for it: an empty
   // delivery.
   WatchDelivery take(WatcherId id, std::size_t max_revisions, std::uint64_t max_bytes = UINT64_MAX);
+  // Whether take() would read from the storage, which takes longer than all else here.
+  bool needs_storage(WatcherId id) const;
   // What take() gave from `revision` on was not sent: it will be given again. The watcher is not
   // announced for it, as if `more` had been said.
   void give_back(WatcherId id, std::int64_t revision);
@@ -129,7 +134,7 @@ class WatchHub {
   const SharedEvents* find_recent(std::int64_t revision) const;
   void take_pending(Watcher& watcher, Bounds bounds, WatchDelivery& delivery);
   void catch_up(Watcher& watcher, Bounds bounds, WatchDelivery& delivery);
-  std::shared_ptr<const Page> page_at(std::int64_t revision);
+  std::shared_ptr<const Page> page_at(std::int64_t revision, WatchDelivery& delivery);
 
   const Store& store_;
   WatchHubOptions options_;

@@ -130,14 +130,14 @@ Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialSta
 }
 
 std::optional<Instant> Replica::next_deadline() const {
-  std::optional<Instant> deadline;
-  if (may_send()) deadline = keeper_.next_renewal();
-  if (campaign_at_ && raft_.leader() == 0) {
-    deadline = deadline ? std::min(*deadline, *campaign_at_) : *campaign_at_;
-  }
+  std::optional<Instant> deadline = watches_.next_deadline();
+  const auto not_after = [&deadline](Instant due) {
+    deadline = deadline ? std::min(*deadline, due) : due;
+  };
+  if (const auto renewal = keeper_.next_renewal(); renewal && may_send()) not_after(*renewal);
+  if (campaign_at_ && raft_.leader() == 0) not_after(*campaign_at_);
   if (!batch_out_ && !installing_ && batch_entry_count_ > 0) {
-    const Instant batch_due = batch_since_ + options_.batch_age;
-    deadline = deadline ? std::min(*deadline, batch_due) : batch_due;
+    not_after(batch_since_ + options_.batch_age);
   }
   return deadline;
 }
@@ -210,7 +210,7 @@ Result<void> Replica::process(Instant now) {
     arrived_.reset();
     output_.discard_arrived = true;
   }
-  watches_.collect({options_.cluster_id, options_.self.id, raft_.term()}, output_.deliveries);
+  watches_.collect({options_.cluster_id, options_.self.id, raft_.term()}, now, output_.deliveries);
   step_walks(now);
   // Reads and watchers may have met a damaged record; a failed store gives no batch.
   if (state_.store().failure()) return *state_.store().failure();

@@ -202,8 +202,8 @@ class Replica {
   bool has_more() const {
     return watches_.has_more() || walks_.has_more() || may_remove_compacted();
   }
-  // When process() has something to do that no call announces: a batch comes of age, or renewals
-  // that waited together are to go.
+  // When process() has something to do that no call announces: a batch comes of age, renewals that
+  // waited together are to go, or watchers may read on in the past.
   std::optional<Instant> next_deadline() const;
 
   // Errc::corrupt: this member met an entry that it cannot apply, its store failed a read, or its

@@ -20,6 +20,11 @@ constexpr std::uint64_t kBytesPerCollect = 4 << 20;
 constexpr std::uint64_t kCostOfTake = 256;
 constexpr std::uint64_t kCostOfCatchUp = kBytesPerCollect / 2;
 constexpr std::size_t kRevisionsPerCatchUp = 250;
+// What reading history is counted as, about twice what it takes; and how much of that may be spent
+// at once after a quiet time.
+constexpr Duration kReadingCostOfRevision = std::chrono::microseconds(2);
+constexpr std::uint64_t kBytesReadInMicrosecond = 128;
+constexpr Duration kReadingCredit = std::chrono::milliseconds(4);
 // Answers that wait for a reader before no more of its requests are taken.
 constexpr std::size_t kAnswersMax = 64;
 constexpr std::string_view kResponseTooLarge =
@@ -204,8 +209,13 @@ std::uint64_t WatchStreams::round_bytes() const {
                     limits_.round_bytes);
 }
 
-void WatchStreams::collect(const HeaderBase& header, std::vector<WatchDelivery>& out) {
+void WatchStreams::collect(const HeaderBase& header, Instant now, std::vector<WatchDelivery>& out) {
   header_ = header;
+  collecting_at_ = now;
+  if (reading_free_at_ <= now) {
+    active_.insert(active_.end(), held_.begin(), held_.end());
+    held_.clear();
+  }
   for (const mvcc::WatcherId id : hub_.take_ready()) {
     const auto watcher = watchers_.find(id);
     if (watcher == watchers_.end()) continue;
@@ -246,8 +256,8 @@ void WatchStreams::collect_stream(StreamId id, Stream& stream, std::vector<Watch
         send(round, encode(answer.watch_id, answer.response, revision));
       }
     }
-    while (!is_full(round) && !stream.ready.empty() && spent_bytes_ < kBytesPerCollect) {
-      take(round);
+    while (!is_full(round) && stream.ready.size() > round.held && spent_bytes_ < kBytesPerCollect) {
+      if (!hold_back(round)) take(round);
     }
     // Whoever is behind is in `ready`; one that waits for a revision to come is not behind.
     if (stream.progress_wanted && stream.ready.empty() && !is_full(round)) {
@@ -262,7 +272,9 @@ void WatchStreams::collect_stream(StreamId id, Stream& stream, std::vector<Watch
   if (!round.delivery.batch.messages.empty()) {
     stream.unacknowledged = true;
   } else if (!stream.unacknowledged && !stream.ready.empty()) {
-    activate(id, stream);
+    const bool only_held = stream.ready.size() <= round.held;
+    stream.active = true;
+    (only_held ? held_ : active_).push_back(id);
   }
   if (round.delivery.batch.messages.empty() && round.delivery.batch.requests_taken == 0) return;
   out.push_back(std::move(round.delivery));
@@ -271,6 +283,24 @@ void WatchStreams::collect_stream(StreamId id, Stream& stream, std::vector<Watch
 void WatchStreams::send(Round& round, api::WatchMessage message) {
   round.bytes += message.body->size();
   round.delivery.batch.messages.push_back(std::move(message));
+}
+
+// Whether the next watcher must wait for its history; others of the stream go before it.
+bool WatchStreams::hold_back(Round& round) {
+  std::deque<mvcc::WatcherId>& ready = round.stream.ready;
+  if (reading_free_at_ <= collecting_at_ || !hub_.needs_storage(ready.front())) return false;
+  ready.push_back(ready.front());
+  ready.pop_front();
+  ++round.held;
+  return true;
+}
+
+void WatchStreams::pay_for_reading(const mvcc::WatchDelivery& taken) {
+  if (taken.revisions_read == 0) return;
+  const auto revisions = static_cast<Duration::rep>(taken.revisions_read);
+  const auto micros = static_cast<Duration::rep>(taken.bytes_read / kBytesReadInMicrosecond);
+  reading_free_at_ = std::max(reading_free_at_, collecting_at_ - kReadingCredit) +
+                     revisions * kReadingCostOfRevision + std::chrono::microseconds(micros);
 }
 
 // Takes what waits for the next watcher and sends of it as much as the round has room for.
@@ -282,7 +312,8 @@ void WatchStreams::take(Round& round) {
   if (watcher == watchers_.end()) return;  // cancelled since it was announced
   const std::uint64_t bytes_before = round.bytes;
   mvcc::WatchDelivery taken = hub_.take(id, kRevisionsPerTake, round.bytes_max - round.bytes);
-  spent_bytes_ += taken.caught_up_from_store ? kCostOfCatchUp : kCostOfTake;
+  pay_for_reading(taken);
+  spent_bytes_ += taken.revisions_read > 0 ? kCostOfCatchUp : kCostOfTake;
   const std::int64_t watch_id = watcher->second.watch_id;
   if (taken.compact_revision != 0) {
     WatchResponse canceled;

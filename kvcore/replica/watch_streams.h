@@ -59,8 +59,9 @@ struct WatchLimits {
 // each with all that waits for the watcher. The next round begins when acknowledge() says that the
 // last one is written. Meanwhile nothing is taken from the hub, whose watchers fall back to the
 // store: a reader that stopped costs a bounded amount of memory, and one that is slow gets fewer
-// and larger responses. One collect() hands out a bounded number of bytes, over all streams:
-// however many catch up at once, writes come in between.
+// and larger responses. One collect() hands out a bounded number of bytes, over all streams, and
+// history is read from the storage only for a part of the time: however many catch up at once,
+// writes come in between.
 //
 // Requests beyond the limits are answered like other refused creations: created and cancelled, with
 // the reason.
@@ -88,12 +89,16 @@ class WatchStreams {
   // Periodic progress notifications, for those who asked and had no event for the interval.
   void tick(Instant now);
 
-  // What may go out now, in order, one delivery a stream; has_more() afterwards tells whether that
-  // was all.
-  void collect(const HeaderBase& header, std::vector<WatchDelivery>& out);
+  // What may go out now, in order, one delivery a stream; has_more() and next_deadline() afterwards
+  // tell whether that was all.
+  void collect(const HeaderBase& header, Instant now, std::vector<WatchDelivery>& out);
 
   // A stream yielded and wants collect() to be called again, soon.
   bool has_more() const { return !active_.empty(); }
+  // A stream waits for history, which may be read again then.
+  std::optional<Instant> next_deadline() const {
+    return held_.empty() ? std::nullopt : std::optional(reading_free_at_);
+  }
 
   std::size_t watcher_count() const { return hub_.size(); }
 
@@ -111,7 +116,7 @@ class WatchStreams {
   };
   struct Stream {
     bool refused = false;  // one too many
-    bool active = false;   // in active_
+    bool active = false;   // in active_ or held_
     bool unacknowledged = false;
     int requests_taken = 0;  // not reported yet
     std::int64_t next_watch_id = 0;
@@ -127,6 +132,7 @@ class WatchStreams {
     WatchDelivery delivery;
     std::uint64_t bytes_max;
     std::uint64_t bytes = 0;
+    std::size_t held = 0;  // watchers that were looked at and wait for history
   };
   // What a delivery of the hub was encoded to. Watchers that ask for the same and are equally far
   // share it.
@@ -152,6 +158,8 @@ class WatchStreams {
   bool is_full(const Round& round) const;
   void send(Round& round, api::WatchMessage message);
   void take(Round& round);
+  bool hold_back(Round& round);
+  void pay_for_reading(const mvcc::WatchDelivery& taken);
   std::size_t send_pieces(Round& round, std::int64_t watch_id, const mvcc::WatchSpec& spec,
                           const mvcc::WatchDelivery& taken);
   std::size_t gather(const mvcc::WatchDelivery& taken, std::size_t begin,
@@ -177,6 +185,9 @@ class WatchStreams {
   std::set<std::pair<Instant, mvcc::WatcherId>> progress_due_;
   Instant now_{};                  // of the last tick
   std::deque<StreamId> active_;    // may have something to send
+  std::deque<StreamId> held_;      // have only what is to be read from the storage
+  Instant collecting_at_{};        // of this collect()
+  Instant reading_free_at_{};      // when what was read has been paid for
   HeaderBase header_;              // of this collect()
   std::uint64_t spent_bytes_ = 0;  // of this collect()
   std::array<Encoded, 8> encoded_;

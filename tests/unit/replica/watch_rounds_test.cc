@@ -55,7 +55,7 @@ TEST_F(WatchRoundsTest, StreamsBeyondTheLimitAreRefusedWithTheReason) {
   request.set_key("a");
   for (const StreamId id : {50, 51}) streams_.create(id, request);
   std::vector<WatchDelivery> out;
-  streams_.collect({11, 7, 3}, out);
+  streams_.collect({11, 7, 3}, later(), out);
   ASSERT_EQ(out.size(), 2U);
   EXPECT_FALSE(out[0].batch.messages.at(0).decode().canceled());
   const WatchResponse refused = out[1].batch.messages.at(0).decode();
@@ -67,7 +67,7 @@ TEST_F(WatchRoundsTest, StreamsBeyondTheLimitAreRefusedWithTheReason) {
   streams_.open(53);
   streams_.create(53, request);
   out.clear();
-  streams_.collect({11, 7, 3}, out);
+  streams_.collect({11, 7, 3}, later(), out);
   ASSERT_EQ(out.size(), 1U);
   EXPECT_FALSE(out[0].batch.messages.at(0).decode().canceled());
 }
@@ -137,8 +137,8 @@ TEST_F(WatchRoundsTest, ManyStreamsShareTheRoomForRounds) {
   std::uint64_t bytes = 0;
   std::vector<WatchDelivery> out;
   do {
-    streams.collect({11, 7, 3}, out);
-  } while (streams.has_more());
+    streams.collect({11, 7, 3}, later(), out);
+  } while (streams.has_more() || streams.next_deadline());
   for (const auto& delivery : out) {
     for (const auto& message : delivery.batch.messages) bytes += message.body->size();
   }
@@ -241,7 +241,7 @@ TEST_F(WatchRoundsTest, HoweverManyCatchUpOneRoundIsBounded) {
   int rounds = 0;
   do {
     std::vector<WatchDelivery> out;
-    streams_.collect({11, 7, 3}, out);
+    streams_.collect({11, 7, 3}, later(), out);
     std::uint64_t bytes = 0;
     for (const WatchDelivery& delivery : out) {
       for (const api::WatchMessage& message : delivery.batch.messages) {
@@ -252,10 +252,50 @@ TEST_F(WatchRoundsTest, HoweverManyCatchUpOneRoundIsBounded) {
     }
     EXPECT_LT(bytes, std::uint64_t{8} << 20) << "writes wait until this is handed out";
     ++rounds;
-  } while (streams_.has_more());
+  } while (streams_.has_more() || streams_.next_deadline());
   EXPECT_GT(rounds, 5);
   ASSERT_EQ(events.size(), std::size_t{kStreams});
   for (const auto& [stream, count] : events) EXPECT_EQ(count, kChanges) << stream;
+}
+
+// A writer that has the processor in between need not wait for all of it.
+TEST_F(WatchRoundsTest, HistoryIsReadOnlyForAPartOfTheTime) {
+  constexpr int kChanges = 20'000;
+  for (int i = 0; i < kChanges; ++i) put("a", "x");
+  watch("a", 2);
+  watch("live");
+  Instant now = later();
+  int events = 0;
+  const auto collect_now = [&] {
+    std::vector<WatchDelivery> out;
+    streams_.collect({11, 7, 3}, now, out);
+    for (const WatchDelivery& delivery : out) {
+      for (const api::WatchMessage& message : delivery.batch.messages) {
+        const WatchResponse response = message.decode();
+        if (response.watch_id() == 0) events += response.events_size();
+      }
+    }
+    if (!out.empty()) streams_.acknowledge(kStream);
+    return !out.empty();
+  };
+  while (collect_now()) {
+  }
+  EXPECT_GT(events, 0);
+  EXPECT_LT(events, kChanges / 4) << "what may be read at once is bounded";
+  EXPECT_FALSE(streams_.has_more()) << "nothing is to be done now";
+  ASSERT_TRUE(streams_.next_deadline());
+  EXPECT_GT(*streams_.next_deadline(), now);
+
+  const Instant began = now;
+  while (streams_.has_more() || streams_.next_deadline()) {
+    if (!streams_.has_more()) now = *streams_.next_deadline();
+    collect_now();
+  }
+  EXPECT_EQ(events, kChanges);
+  EXPECT_GT(now - began, std::chrono::milliseconds(20));
+  EXPECT_LT(now - began, std::chrono::milliseconds(500));
+  put("live", "x");
+  EXPECT_TRUE(collect_now());
 }
 
 }  // namespace

@@ -57,19 +57,23 @@ class WatchStreamsTest : public testing::Test {
         responses.push_back(std::make_shared<const WatchResponse>(message.decode()));
       }
       streams_.acknowledge(kStream);
-    } while (streams_.has_more());
+    } while (streams_.has_more() || streams_.next_deadline());
     return responses;
   }
   // What the stream is given now.
   std::vector<api::WatchMessage> collect() {
     std::vector<WatchDelivery> out;
-    streams_.collect({11, 7, 3}, out);
+    streams_.collect({11, 7, 3}, later(), out);
     EXPECT_LE(out.size(), 1U) << "one delivery a stream";
     if (out.empty()) return {};
     requests_taken_ += out.front().batch.requests_taken;
     return out.front().batch.messages;
   }
 
+  // A moment by which all that was read before has been paid for.
+  Instant later() { return now_ += std::chrono::seconds(1); }
+
+  Instant now_ = Instant{} + std::chrono::hours(1);
   test::MemoryStorage storage_;
   mvcc::Store store_;
   WatchStreams streams_;

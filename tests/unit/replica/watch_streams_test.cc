@@ -75,7 +75,7 @@ TEST_F(WatchStreamsTest, AnOldTermIsNotSentAgain) {
   (void)read_all();
   put("a", "1");
   std::vector<WatchDelivery> out;
-  streams_.collect({11, 7, 3}, out);
+  streams_.collect({11, 7, 3}, later(), out);
   ASSERT_EQ(out.size(), 1U);
   streams_.acknowledge(kStream);
   WatchCreateRequest request;
@@ -83,7 +83,7 @@ TEST_F(WatchStreamsTest, AnOldTermIsNotSentAgain) {
   request.set_start_revision(2);
   streams_.create(kStream, request);
   out.clear();
-  streams_.collect({11, 7, 4}, out);
+  streams_.collect({11, 7, 4}, later(), out);
   ASSERT_EQ(out.size(), 1U);
   for (const auto& message : out[0].batch.messages) {
     EXPECT_EQ(message.decode().header().raft_term(), 4U);
@@ -256,14 +256,14 @@ TEST_F(WatchStreamsTest, AWatcherWhoseResponseCannotBeEncodedIsToldSo) {
   std::map<std::int64_t, std::vector<std::shared_ptr<const WatchResponse>>> got;
   do {
     std::vector<WatchDelivery> out;
-    streams.collect({11, 7, 3}, out);
+    streams.collect({11, 7, 3}, later(), out);
     for (const auto& delivery : out) {
       for (const auto& message : delivery.batch.messages) {
         got[message.watch_id].push_back(std::make_shared<const WatchResponse>(message.decode()));
       }
       streams.acknowledge(kStream);
     }
-  } while (streams.has_more());
+  } while (streams.has_more() || streams.next_deadline());
   ASSERT_FALSE(got[0].empty());
   EXPECT_TRUE(got[0].back()->canceled());
   EXPECT_NE(got[0].back()->cancel_reason(), "");
