@@ -2,6 +2,7 @@
 
 namespace conclave::api {
 
+// Some have the code `unknown` because etcd's own table leaves them out.
 RefusalText text_of(Refusal refusal) {
   using enum StatusCode;
   switch (refusal) {
@@ -41,7 +42,7 @@ RefusalText text_of(Refusal refusal) {
               "etcdserver: no copy of the store could be made, and nothing was changed: is there "
               "room for it on the disk?"};
     case Refusal::too_many_requests:
-      return {resource_exhausted, "etcdserver: too many requests"};
+      return {unknown, "etcdserver: too many requests"};
     case Refusal::timeout:
       return {unavailable, "etcdserver: request timed out"};
     case Refusal::no_leader:
@@ -70,8 +71,7 @@ RefusalText text_of(Refusal refusal) {
     case Refusal::learner_serves_little:
       return {failed_precondition, "etcdserver: rpc not supported for learner"};
     case Refusal::not_enough_started:
-      return {failed_precondition,
-              "etcdserver: re-configuration failed due to not enough started members"};
+      return {unknown, "etcdserver: re-configuration failed due to not enough started members"};
     case Refusal::bad_transferee:
       return {failed_precondition, "etcdserver: bad leader transferee"};
     case Refusal::unhealthy:
@@ -80,6 +80,8 @@ RefusalText text_of(Refusal refusal) {
       return {cancelled, "etcdserver: watch canceled"};
     case Refusal::authentication_not_enabled:
       return {failed_precondition, "etcdserver: authentication is not enabled"};
+    case Refusal::leader_transfer_timeout:
+      return {unknown, "etcdserver: request timed out, leader transfer took too long"};
   }
   return {unknown, "etcdserver: unknown refusal"};
 }

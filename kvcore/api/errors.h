@@ -8,7 +8,8 @@
 namespace conclave::api {
 
 // Every refusal that the server can give to a client. etcd's clients match on the message text, so
-// text and gRPC code stand together in one table (errors.cc) and nowhere else.
+// text and gRPC code stand together in one table (errors.cc) and nowhere else. Members tell each
+// other its number, so a new one comes last.
 enum class Refusal : std::uint8_t {
   empty_key,
   key_not_found,   // ignore_value or ignore_lease on an absent key; an operation without a request
@@ -45,6 +46,7 @@ enum class Refusal : std::uint8_t {
   unhealthy,
   watch_canceled,
   authentication_not_enabled,
+  leader_transfer_timeout,
 };
 
 // The same numbers as grpc::StatusCode, without gRPC.

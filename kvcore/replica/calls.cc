@@ -204,11 +204,10 @@ std::optional<Refusal> Replica::refuse_for_role(const AnyCall& call) const {
   if (config.is_voter(options_.self.id)) return std::nullopt;
   // One that has just joined knows nothing that it could answer from.
   if (!config.is_learner(options_.self.id)) return Refusal::no_leader;
+  // As etcd's: clients go to another member at the refusal.
   const bool served = std::visit(
       Overloaded{[](const RangeCall& range) { return range.request->serializable(); },
-                 [](const StatusCall&) { return true; }, [](const HashKvCall&) { return true; },
-                 [](const MemberListCall& list) { return !list.request->linearizable(); },
-                 [](const DefragmentCall&) { return true; }, [](const auto&) { return false; }},
+                 [](const StatusCall&) { return true; }, [](const auto&) { return false; }},
       call);
   return served ? std::nullopt : std::optional(Refusal::learner_serves_little);
 }
@@ -350,6 +349,8 @@ std::optional<Refusal> Replica::read(const AnyCall& call, Instant now) {
                  [&](const StatusCall& c) -> std::optional<Refusal> {
                    start(c.response);
                    c.response->set_version(std::string(api::kApiVersion));
+                   c.response->set_storageversion(std::string(api::kStorageVersion));
+                   c.response->mutable_downgradeinfo()->set_enabled(false);
                    c.response->set_dbsize(static_cast<std::int64_t>(size_bytes_));
                    c.response->set_dbsizeinuse(static_cast<std::int64_t>(size_in_use_bytes_));
                    c.response->set_dbsizequota(static_cast<std::int64_t>(options_.quota_bytes));

@@ -184,7 +184,8 @@ void Replica::answer_leader_moves() {
       return false;
     }
     // Another leads, or still the same one: the successor did not take over in time.
-    answer(move.id, raft_.leader() == move.to ? std::nullopt : std::optional(Refusal::timeout));
+    answer(move.id, raft_.leader() == move.to ? std::nullopt
+                                              : std::optional(Refusal::leader_transfer_timeout));
     return true;
   });
 }

@@ -438,7 +438,7 @@ void Replica::expire_calls(Instant now) {
   });
   std::erase_if(leader_moves_, [&](const LeaderMove& move) {
     if (move.deadline > now) return false;
-    answer(move.id, Refusal::timeout);
+    answer(move.id, Refusal::leader_transfer_timeout);
     return true;
   });
   std::erase_if(confirmed_reads_, [&](const auto& confirmed) {

@@ -10,6 +10,7 @@ class MaintenanceService final : public HandledService {
   MaintenanceService(RequestHandler& handler, OpenCalls& calls, GrpcLoop& loop)
       : HandledService("etcdserverpb.Maintenance", handler, calls, loop) {
     serve("Status", &RequestHandler::status);
+    serve("Hash", &RequestHandler::hash);
     serve("HashKV", &RequestHandler::hash_kv);
     serve("Defragment", &RequestHandler::defragment);
     serve("Alarm", &RequestHandler::alarm);

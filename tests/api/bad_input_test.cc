@@ -74,7 +74,8 @@ CONCLAVE_ON_BOTH_SERVERS(BadInputTest);
 TEST_P(BadInputTest, AnUnknownMethodIsUnimplemented) {
   // By RangeStream's answer newer clients find out that they must do without.
   for (const char* method :
-       {"/etcdserverpb.KV/Nothing", "/etcdserverpb.KV/RangeStream", "/nobody.Nothing/Put"}) {
+       {"/etcdserverpb.KV/Nothing", "/etcdserverpb.KV/RangeStream", "/nobody.Nothing/Put",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"}) {
     EXPECT_EQ(call_raw(server().channel(), method, "").error_code(), grpc::UNIMPLEMENTED) << method;
   }
   expect_serving();

@@ -30,6 +30,16 @@ TEST_P(LeaseTest, LimitsTheTtl) {
   EXPECT_EQ(grant("ID: 4 TTL: -5"), "@0 id=4 ttl=1");
 }
 
+TEST_P(LeaseTest, AShortTtlIsGrantedWhateverAnElectionTakes) {
+  std::vector<std::string> slow_elections;
+  if (GetParam() == ServerKind::etcd) slow_elections = {"--election-timeout=1000"};
+  use_fresh_server(slow_elections);
+  const char* const why = "etcd's time goes on without a leader, so it must last as long";
+  EXPECT_EQ(grant("ID: 1 TTL: 1"), "@1 id=1 ttl=" + by_server("1", "2", why));
+  EXPECT_EQ(grant("ID: 2 TTL: 0"), "@1 id=2 ttl=" + by_server("1", "2", why));
+  EXPECT_EQ(grant("ID: 3 TTL: 3"), "@1 id=3 ttl=3");
+}
+
 TEST_P(LeaseTest, RevokeDeletesTheKeysInOneRevision) {
   grant("ID: 7 TTL: 100");
   put("key: 'b' lease: 7");

@@ -1,11 +1,17 @@
 #include <cstdio>
 #include <string>
+#include <utility>
+
+#include "conclave/api/health.grpc.pb.h"
 
 #include "tests/api/api_fixture.h"
 
 namespace conclave::test {
 
 CONCLAVE_API_SUITE(StatusTest);
+CONCLAVE_API_SUITE(DefragmentTest);
+CONCLAVE_API_SUITE(SnapshotTest);
+CONCLAVE_API_SUITE(HashTest);
 CONCLAVE_API_SUITE(HashKvTest);
 CONCLAVE_API_SUITE(MemberListTest);
 CONCLAVE_API_SUITE(HealthTest);
@@ -31,8 +37,69 @@ TEST_P(StatusTest, TellsWhereTheMemberStands) {
   char end = 0;
   EXPECT_EQ(std::sscanf(status.version().c_str(), "%d.%d.%d%c", &major, &minor, &patch, &end), 3)
       << status.version();
-  const std::string quota = std::to_string(status.dbsizequota());
-  EXPECT_EQ(quota, by_server("2147483648", "0", "3.6 began to say it"));
+}
+
+TEST_P(StatusTest, TellsTheQuotaTheStorageVersionAndOfNoDowngrade) {
+  etcdserverpb::StatusResponse status;
+  ASSERT_TRUE(calls().call(etcdserverpb::StatusRequest(), status).ok());
+  std::string told = std::to_string(status.dbsizequota()) + " " + status.storageversion();
+  if (status.has_downgradeinfo()) {
+    told += status.downgradeinfo().enabled() ? " to be downgraded" : " stays";
+  }
+  EXPECT_EQ(told, by_server("2147483648 3.6.0 stays", "0 ", "3.6 began to say it"));
+}
+
+// From 3.4.31, 3.5.13 and 3.6.0 on Kubernetes asks for the progress of watches.
+TEST_P(StatusTest, NamesAVersionThatIsAskedForProgress) {
+  etcdserverpb::StatusResponse status;
+  ASSERT_TRUE(calls().call(etcdserverpb::StatusRequest(), status).ok());
+  int minor = 0;
+  ASSERT_EQ(std::sscanf(status.version().c_str(), "3.%d.", &minor), 1) << status.version();
+  EXPECT_EQ(minor >= 6 ? "asked" : "not", by_server("asked", "not", "3.4.23 is older"));
+}
+
+TEST_P(DefragmentTest, AnswersWithoutAHeaderAndKeepsEverything) {
+  put("key: 'a' value: '1'");
+  std::string reply;
+  EXPECT_TRUE(
+      call_raw(server().channel(), "/etcdserverpb.Maintenance/Defragment", "", &reply).ok());
+  etcdserverpb::DefragmentResponse response;
+  EXPECT_TRUE(response.ParseFromString(reply));
+  EXPECT_FALSE(response.has_header());
+  EXPECT_EQ(range("key: 'a'"), "@1 count=1 [a=1{c1 m1 v1}]");
+}
+
+TEST_P(SnapshotTest, ComesInPiecesUntilNothingRemains) {
+  put("key: 'a' value: '" + std::string(100'000, 'x') + "'");
+  const auto stub = etcdserverpb::Maintenance::NewStub(server().channel());
+  grpc::ClientContext context;
+  const auto stream = stub->Snapshot(&context, etcdserverpb::SnapshotRequest());
+  etcdserverpb::SnapshotResponse piece;
+  std::size_t bytes = 0;
+  while (stream->Read(&piece)) bytes += piece.blob().size();
+  EXPECT_TRUE(stream->Finish().ok());
+  EXPECT_GT(bytes, 100'000U);
+  EXPECT_EQ(piece.remaining_bytes(), 0U);
+  constexpr std::size_t kSha256Bytes = 32;
+  EXPECT_EQ(piece.blob().size() == kSha256Bytes ? "SHA-256" : "none",
+            by_server("none", "SHA-256", "conclaved's has checksums of its own all along"));
+}
+
+TEST_P(HashTest, ChangesWithTheKeys) {
+  const auto hash = [this] {
+    std::string reply;
+    EXPECT_TRUE(call_raw(server().channel(), "/etcdserverpb.Maintenance/Hash", "", &reply).ok());
+    etcdserverpb::HashResponse response;
+    EXPECT_TRUE(response.ParseFromString(reply));
+    EXPECT_NE(response.header().member_id(), 0U);
+    return std::pair(response.header().revision() - base(), response.hash());
+  };
+  const auto before = hash();
+  put("key: 'a' value: '1'");
+  const auto after = hash();
+  EXPECT_EQ(before.first, 0);
+  EXPECT_EQ(after.first, 1);
+  EXPECT_NE(before.second, after.second);
 }
 
 // The hashes were recorded from etcd: equal histories hash equal.
@@ -117,6 +184,22 @@ TEST_P(HealthTest, AServiceByNameIsNotKnown) {
       call_raw(server().channel(), "/grpc.health.v1.Health/Check", "\x0a\x05other", &reply);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_EQ(status.error_message(), "unknown service");
+}
+
+TEST_P(HealthTest, AWatchBeginsWithHowItStands) {
+  const auto first = [this](const std::string& service) {
+    const auto stub = grpc::health::v1::Health::NewStub(server().channel());
+    grpc::ClientContext context;
+    grpc::health::v1::HealthCheckRequest request;
+    request.set_service(service);
+    const auto stream = stub->Watch(&context, request);
+    grpc::health::v1::HealthCheckResponse response;
+    EXPECT_TRUE(stream->Read(&response));
+    context.TryCancel();
+    return response.status();
+  };
+  EXPECT_EQ(first(""), grpc::health::v1::HealthCheckResponse::SERVING);
+  EXPECT_EQ(first("other"), grpc::health::v1::HealthCheckResponse::SERVICE_UNKNOWN);
 }
 
 }  // namespace conclave::test

@@ -35,10 +35,22 @@ std::string program_of(ServerKind kind) {
   return CONCLAVE_BIN_DIR "/conclaved";
 }
 
-ServerProcess::ServerProcess(ServerKind kind, std::vector<std::string> flags)
-    : kind_(kind),
-      flags_(std::move(flags)),
-      process_(std::make_unique<Process>(command(), std::filesystem::path(dir_.path()) / "log")) {
+ServerProcess::ServerProcess(ServerKind kind, std::vector<std::string> flags) : kind_(kind) {
+  start(flags);
+}
+
+ServerProcess::ServerProcess(const ServerProcess& founder, const std::string& peer_url)
+    : kind_(founder.kind_),
+      joins_(true),
+      peer_url_(peer_url),
+      members_(founder.members_ + ",joiner=" + peer_url) {
+  start({});
+}
+
+void ServerProcess::start(const std::vector<std::string>& flags) {
+  std::vector<std::string> words = command();
+  words.insert(words.end(), flags.begin(), flags.end());
+  process_ = std::make_unique<Process>(words, std::filesystem::path(dir_.path()) / "log");
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(-1);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
@@ -54,6 +66,7 @@ ServerProcess::ServerProcess(ServerKind kind, std::vector<std::string> flags)
     pb::RangeRequest request;
     pb::RangeResponse response;
     request.set_key("any");
+    request.set_serializable(joins_);
     status = calls.call(request, response);
     return process_->poll() || status.ok();
   });
@@ -63,20 +76,21 @@ ServerProcess::ServerProcess(ServerKind kind, std::vector<std::string> flags)
 
 std::vector<std::string> ServerProcess::command() const {
   const std::string client_url = "http://127.0.0.1:" + std::to_string(port_);
-  const std::string peer_url = "http://127.0.0.1:" + std::to_string(peer_port_);
-  std::vector<std::string> arguments{program_of(kind_), "--data-dir=" + dir_.path() + "/data",
-                                     "--listen-client-urls=" + client_url,
-                                     "--advertise-client-urls=" + client_url,
-                                     "--election-timeout=500"};
+  std::vector<std::string> words{
+      program_of(kind_),
+      "--name=" + std::string(joins_ ? "joiner" : "default"),
+      "--data-dir=" + dir_.path() + "/data",
+      "--listen-client-urls=" + client_url,
+      "--advertise-client-urls=" + client_url,
+      "--listen-peer-urls=" + peer_url_,
+      "--initial-advertise-peer-urls=" + peer_url_,
+      "--initial-cluster=" + members_,
+      "--initial-cluster-state=" + std::string(joins_ ? "existing" : "new"),
+      "--election-timeout=500"};
   if (kind_ == ServerKind::conclaved) {
-    arguments.insert(arguments.end(), {"--auto-compaction-retention=0", "--log-level=warn"});
-  } else {
-    arguments.insert(arguments.end(),
-                     {"--listen-peer-urls=" + peer_url, "--initial-advertise-peer-urls=" + peer_url,
-                      "--initial-cluster=default=" + peer_url});
+    words.insert(words.end(), {"--auto-compaction-retention=0", "--log-level=warn"});
   }
-  arguments.insert(arguments.end(), flags_.begin(), flags_.end());
-  return arguments;
+  return words;
 }
 
 Calls::Calls(const std::shared_ptr<grpc::Channel>& channel)
@@ -139,7 +153,8 @@ grpc::Status Calls::call(const pb::MemberListRequest& request, pb::MemberListRes
 
 std::int64_t Calls::wipe() {
   pb::AlarmResponse alarms;
-  CONCLAVE_CHECK(call(pb::AlarmRequest{}, alarms).ok(), "the alarms cannot be listed");
+  const grpc::Status listed = call(pb::AlarmRequest{}, alarms);
+  CONCLAVE_CHECK(listed.ok(), "the alarms cannot be listed: " + listed.error_message());
   for (const pb::AlarmMember& alarm : alarms.alarms()) {
     pb::AlarmRequest disarm;
     pb::AlarmResponse disarmed;

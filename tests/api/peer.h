@@ -35,19 +35,26 @@ class ServerProcess {
  public:
   // `flags` are added to those that every server here gets.
   explicit ServerProcess(ServerKind kind, std::vector<std::string> flags = {});
+  // A member more of the cluster of `founder`, to which it was added by the name "joiner" and this
+  // URL for other members. It serves as soon as it answers what a learner is asked.
+  ServerProcess(const ServerProcess& founder, const std::string& peer_url);
 
   ServerKind kind() const { return kind_; }
+  // It stands still, and is not gone: its connections stay.
+  void pause() const { process_->pause(); }
   std::shared_ptr<grpc::Channel> channel() const { return channel_; }
   std::uint16_t port() const { return port_; }
   std::string output() const { return process_->output(); }
 
  private:
+  void start(const std::vector<std::string>& flags);
   std::vector<std::string> command() const;
 
   ServerKind kind_;
-  std::vector<std::string> flags_;
+  bool joins_ = false;
   std::uint16_t port_ = free_port();
-  std::uint16_t peer_port_ = free_port();
+  std::string peer_url_ = "http://127.0.0.1:" + std::to_string(free_port());
+  std::string members_ = "default=" + peer_url_;
   FreshDirectory dir_ = FreshDirectory::in_memory();
   std::unique_ptr<Process> process_;
   std::shared_ptr<grpc::Channel> channel_;

@@ -111,6 +111,12 @@ TEST_P(FiveKeysTest, RefusesRevisionsThatAreNotThere) {
             "OUT_OF_RANGE etcdserver: mvcc: required revision is a future revision");
 }
 
+TEST_P(RangeTest, AStoreBeginsAtRevisionOne) {
+  use_fresh_server();
+  EXPECT_EQ(range("key: 'a'"), "@1 count=0");
+  EXPECT_EQ(put("key: 'a'"), "@2");
+}
+
 TEST_P(RangeTest, ADeletedKeyBeginsAnew) {
   put("key: 'a' value: '1'");
   put("key: 'a' value: '2'");

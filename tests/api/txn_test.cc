@@ -170,6 +170,13 @@ TEST_P(TxnTest, OfSeveralRefusalsTheFirstPutsIsGiven) {
             "NOT_FOUND etcdserver: requested lease not found");
 }
 
+TEST_P(TxnTest, ANegativeRevisionIsCompactedHereThoughARangeTakesItForNow) {
+  put("key: 'a' value: '1'");
+  EXPECT_EQ(range("key: 'a' revision: -1"), "@1 count=1 [a=1{c1 m1 v1}]");
+  EXPECT_EQ(txn("success { request_range { key: 'a' revision: -1 } }"),
+            "OUT_OF_RANGE etcdserver: mvcc: required revision has been compacted");
+}
+
 // The branch that is not taken is not asked about the state.
 TEST_P(TxnTest, TheOtherBranchMayBeImpossible) {
   EXPECT_EQ(

@@ -98,6 +98,19 @@ TEST(ClusterMembers, ALearnerTakesTheLeadersPlace) {
   EXPECT_TRUE(cluster.wait_until_equal());
 }
 
+// All end, so that no leader has heard of the one that stays away.
+TEST(ClusterMembers, NoneIsAddedWhileOneIsAway) {
+  ConclaveCluster cluster(3, kTimers);
+  ASSERT_TRUE(cluster.wait_until_ready());
+  for (std::size_t i = 0; i < 3; ++i) cluster.kill(i);
+  cluster.start(0);
+  cluster.start(1);
+  ASSERT_TRUE(cluster.wait_until_ready()) << cluster.last_words();
+  const Result<std::size_t> added = cluster.add(/*learner=*/false);
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().message, "etcdserver: unhealthy cluster");
+}
+
 TEST(ClusterMembers, OneWithoutItsDataDoesNotCount) {
   ConclaveCluster cluster(3, kTimers);
   ASSERT_TRUE(cluster.wait_until_ready());

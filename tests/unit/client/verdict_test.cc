@@ -26,7 +26,9 @@ TEST(Verdict, KnowsWhatTheServerSays) {
   EXPECT_EQ(verdict_on(Refusal::corrupt).fate, Fate::refused);
   EXPECT_EQ(verdict_on(Refusal::too_many_requests).fate, Fate::not_carried_out);
   EXPECT_EQ(verdict_on(Refusal::no_leader).fate, Fate::not_carried_out);
+  EXPECT_EQ(verdict_on(Refusal::not_enough_started).fate, Fate::refused);
   EXPECT_EQ(verdict_on(Refusal::timeout).fate, Fate::unknown);
+  EXPECT_EQ(verdict_on(Refusal::leader_transfer_timeout).fate, Fate::unknown);
   EXPECT_EQ(verdict_on(Refusal::leader_changed).fate, Fate::unknown);
   EXPECT_EQ(verdict_on(Refusal::stopped).fate, Fate::unknown);
 }

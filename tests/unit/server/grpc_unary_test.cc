@@ -126,7 +126,7 @@ TEST_F(UnaryTest, MaintenanceAndClusterCallsReachTheirHandlers) {
 }
 
 TEST_F(UnaryTest, EveryRefusalArrivesWithItsCodeAndText) {
-  for (int i = 0; i <= static_cast<int>(api::Refusal::watch_canceled); ++i) {
+  for (int i = 0; i <= static_cast<int>(api::Refusal::leader_transfer_timeout); ++i) {
     const auto refusal = static_cast<api::Refusal>(i);
     handler_.refuse_with(refusal);
     const grpc::Status status = put("v");
