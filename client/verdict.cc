@@ -28,6 +28,8 @@ constexpr std::array kKnownTexts{
     KnownText{"etcdserver: stopped", {Fate::unknown, Errc::unavailable}},
     KnownText{"context canceled", {Fate::unknown, Errc::unavailable}},
     KnownText{"context deadline exceeded", {Fate::unknown, Errc::timed_out}},
+    KnownText{"was carried out, but its response is too large",
+              {Fate::unknown, Errc::resource_exhausted}},
     // Who is asking.
     KnownText{"invalid auth token", {Fate::token_rejected, Errc::permission_denied}},
     KnownText{"revision of auth store is old", {Fate::token_rejected, Errc::permission_denied}},

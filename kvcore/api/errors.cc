@@ -82,6 +82,9 @@ RefusalText text_of(Refusal refusal) {
       return {failed_precondition, "etcdserver: authentication is not enabled"};
     case Refusal::leader_transfer_timeout:
       return {unknown, "etcdserver: request timed out, leader transfer took too long"};
+    case Refusal::done_without_response:
+      return {resource_exhausted,
+              "etcdserver: the request was carried out, but its response is too large"};
   }
   return {unknown, "etcdserver: unknown refusal"};
 }

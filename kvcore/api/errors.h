@@ -47,6 +47,7 @@ enum class Refusal : std::uint8_t {
   watch_canceled,
   authentication_not_enabled,
   leader_transfer_timeout,
+  done_without_response,  // a change whose response is too large to be sent
 };
 
 // The same numbers as grpc::StatusCode, without gRPC.

@@ -49,15 +49,17 @@ struct PlantedBugs {
   bool earlier_life_answers = false;    // an entry of it passes for a new call's
   bool wiped_member_heard = false;      // as if it had what it once acknowledged
   bool snapshot_lacks_leases = false;
-  bool snapshot_before_store = false;     // has everything that the snapshot is to hold
-  bool watchers_miss_snapshot = false;    // what it skips is never told
-  bool applied_index_apart = false;       // not in the transaction of what was applied
-  bool log_released_too_early = false;    // before the store's commit is proven
-  bool stall_counts_in_full = false;      // as time that leases have lived
-  bool lease_time_lost = false;           // what the last leader told beyond its last entry
-  bool deposed_time_counts = false;       // what a leader told that others have replaced since
-  bool keys_lose_lease_at_start = false;  // they outlive it
-  bool detach_forgotten = false;          // a key put anew goes with its former lease
+  bool snapshot_before_store = false;       // has everything that the snapshot is to hold
+  bool watchers_miss_snapshot = false;      // what it skips is never told
+  bool applied_index_apart = false;         // not in the transaction of what was applied
+  bool log_released_too_early = false;      // before the store's commit is proven
+  bool start_proves_commit = false;         // that is in the store, or only in the cache
+  bool snapshot_members_unnoticed = false;  // by those who link members
+  bool stall_counts_in_full = false;        // as time that leases have lived
+  bool lease_time_lost = false;             // what the last leader told beyond its last entry
+  bool deposed_time_counts = false;         // what a leader told that others have replaced since
+  bool keys_lose_lease_at_start = false;    // they outlive it
+  bool detach_forgotten = false;            // a key put anew goes with its former lease
 
   // lease
   bool expiry_not_checked_again = false;  // when it is applied: a renewal may have come before
@@ -82,6 +84,7 @@ struct PlantedBugs {
   bool compaction_forgotten = false;       // after a start
   bool compare_sees_older = false;         // not the state before the transaction
   bool own_changes_unseen = false;         // by a transaction's ranges
+  bool large_answer_ends_txn = false;      // before all of its changes
 };
 
 inline PlantedBugs planted_bugs;

@@ -171,7 +171,7 @@ Result<void> Lessor::restore(std::string_view key, std::string_view value) {
     return Error{Errc::corrupt, "a stored lease cannot be read"};
   }
   if (*version != kRecordVersion) {
-    return Error{Errc::corrupt, "lease " + hex(static_cast<std::uint64_t>(*id)) +
+    return Error{Errc::refused, "lease " + hex(static_cast<std::uint64_t>(*id)) +
                                     " is stored in an unknown form, version " +
                                     std::to_string(*version)};
   }

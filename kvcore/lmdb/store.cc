@@ -108,6 +108,8 @@ Result<void> Store::Environment::open(std::uint64_t map_bytes) {
   if (::stat(path.c_str(), &file) != 0) return system_error("cannot stat", path);
   // LMDB would take an empty file for a new one.
   if (file.st_size == 0) return Error{Errc::corrupt, path + " is empty"};
+  // A larger quota may have let in more than the map of this one has room for.
+  map_bytes = std::max(map_bytes, static_cast<std::uint64_t>(file.st_size) + map_bytes / 4);
   Result<EnvironmentHandle> opened = open_environment(path, map_bytes);
   if (!opened) return opened.error();
   handle = *std::move(opened);

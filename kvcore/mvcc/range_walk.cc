@@ -10,11 +10,6 @@ using etcdserverpb::RangeRequest;
 using etcdserverpb::RangeResponse;
 
 constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
-// Protocol Buffers encodes no message of 2 GiB.
-constexpr std::uint64_t kResponseBytesMax = 2'000'000'000;
-// Of a record besides its key and value, roughly, on the wire and in memory.
-constexpr std::uint64_t kRecordBytes = 64;
-
 bool has_filter(const RangeRequest& request) {
   return request.min_mod_revision() != 0 || request.max_mod_revision() != 0 ||
          request.min_create_revision() != 0 || request.max_create_revision() != 0;
@@ -50,11 +45,12 @@ void fill_without_value(std::string_view key, const KeyVersion& version, mvccpb:
 }  // namespace
 
 RangeWalk::RangeWalk(const Store& store, const RangeRequest& request, RangeResponse& response,
-                     std::int64_t now, std::int64_t compacted)
+                     std::int64_t now, std::int64_t compacted, std::uint64_t bytes_max)
     : store_(&store),
       request_(&request),
       response_(&response),
       revision_(request.revision() > 0 ? request.revision() : now),
+      bytes_max_(bytes_max),
       limit_(request.limit() > 0 ? static_cast<std::size_t>(request.limit()) : kNoLimit),
       max_found_(fetch_limit(request)),
       sorts_(request.sort_target() != RangeRequest::KEY ||
@@ -126,10 +122,10 @@ bool RangeWalk::emit(std::string_view key, const KeyVersion& version, WalkBudget
     return false;
   }
   ++emitted_;
-  const std::uint64_t bytes = key.size() + record.value().size() + kRecordBytes;
+  const std::uint64_t bytes = response_bytes(key.size(), record.value().size());
   byte_count_ += bytes;
   budget.take(work, bytes);
-  if (byte_count_ > kResponseBytesMax) refusal_ = api::Refusal::response_too_large;
+  if (byte_count_ > bytes_max_) refusal_ = api::Refusal::response_too_large;
   return !refusal_;
 }
 

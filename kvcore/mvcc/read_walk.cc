@@ -21,7 +21,7 @@ Hold::~Hold() {
 
 ReadWalk::ReadWalk(const Store& store, const RangeRequest& request, RangeResponse& response)
     : store_(&store), now_(store.current_), compacted_(store.compacted_) {
-  current_.emplace(store, request, response, now_, compacted_);
+  current_.emplace(store, request, response, now_, compacted_, store.response_bytes_max_);
 }
 
 ReadWalk::ReadWalk(const Store& store, const TxnRequest& request, TxnResponse& response)
@@ -61,7 +61,8 @@ api::Reply<bool> ReadWalk::step(WalkBudget& budget) {
   while (current_ || next_range_ < ranges_.size()) {
     if (!current_) {
       const Range& range = ranges_[next_range_++];
-      current_.emplace(*store_, *range.request, *range.response, now_, compacted_);
+      current_.emplace(*store_, *range.request, *range.response, now_, compacted_,
+                       store_->response_bytes_max_ - finished_bytes_);
     }
     const api::Reply<bool> done = current_->step(budget);
     if (!done) return done;

@@ -165,13 +165,8 @@ api::Reply<Store::EventPage> Store::events_from(std::int64_t from, std::size_t m
 
 api::Reply<etcdserverpb::RangeResponse> Store::range(
     const etcdserverpb::RangeRequest& request) const {
-  return range_at(request, current_);
-}
-
-api::Reply<etcdserverpb::RangeResponse> Store::range_at(const etcdserverpb::RangeRequest& request,
-                                                        std::int64_t now) const {
   etcdserverpb::RangeResponse response;
-  RangeWalk walk(*this, request, response, now, compacted_);
+  RangeWalk walk(*this, request, response, current_, compacted_, response_bytes_max_);
   WalkBudget budget = WalkBudget::unlimited();
   const api::Reply<bool> done = walk.step(budget);
   if (!done) return done.error();

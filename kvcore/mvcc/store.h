@@ -43,6 +43,7 @@ struct Applied {
   Response response;    // its header carries the revision only
   SharedEvents events;  // null if nothing changed, and then there is no new revision either
   std::vector<LeaseChange> lease_changes;
+  bool response_too_large = false;  // everything was done, but the response has not all of it
 };
 
 // The multi-version key-value state of a node: what every revision since the last compaction looked
@@ -102,6 +103,9 @@ class Store {
   // The first three in one go, however much there is to read; the walks of walk.h do the same in
   // steps.
   api::Reply<etcdserverpb::RangeResponse> range(const etcdserverpb::RangeRequest& request) const;
+  // Responses above so many bytes are refused as too large. Protocol Buffers encodes no message of
+  // 2 GiB, which is the bound unless set.
+  void set_response_bytes_max(std::uint64_t bytes) { response_bytes_max_ = bytes; }
   // A transaction that is_read_only() (validate.h), without a log entry of its own.
   api::Reply<etcdserverpb::TxnResponse> read_txn(const etcdserverpb::TxnRequest& request) const;
   // The value that `key` had just before main revision `revision`; empty if it had none, or if that
@@ -123,17 +127,21 @@ class Store {
   // --- Applying.
   // -----------------------------------------------------------------------------------
 
+  // Not `is_answered`: nobody waits, so that what only a response would show is not read. What is
+  // read never decides what is changed.
+  //
   // Refusals: lease_not_found; key_not_found (ignore_value or ignore_lease on an absent key).
   api::Reply<Applied<etcdserverpb::PutResponse>> put(const etcdserverpb::PutRequest& request,
                                                      const LeaseChecker& leases);
   // Deletes what is there; nothing there is no error and no revision.
   api::Reply<Applied<etcdserverpb::DeleteRangeResponse>> delete_range(
-      const etcdserverpb::DeleteRangeRequest& request);
+      const etcdserverpb::DeleteRangeRequest& request, bool is_answered = true);
   // All compares, nested ones too, see the state before the transaction; then the operations of the
   // chosen branches are checked, and only if none is refused are they carried out, each seeing
   // those before it. Refusals: those of put(), and of range() for a range with a revision.
   api::Reply<Applied<etcdserverpb::TxnResponse>> txn(const etcdserverpb::TxnRequest& request,
-                                                     const LeaseChecker& leases);
+                                                     const LeaseChecker& leases,
+                                                     bool is_answered = true);
   // Deletes those of `keys` that exist, in the given order, in one revision: what revoking a lease
   // does.
   api::Reply<Applied<etcdserverpb::DeleteRangeResponse>> delete_keys(
@@ -186,10 +194,6 @@ class Store {
   }
   api::Refusal fail(Error error) const;
   bool read_record(Revision revision, mvccpb::KeyValue& record) const;
-  // `now` is the newest revision that the reader sees: inside a transaction its own, once it has
-  // written.
-  api::Reply<etcdserverpb::RangeResponse> range_at(const etcdserverpb::RangeRequest& request,
-                                                   std::int64_t now) const;
 
   bool holds(const etcdserverpb::Compare& compare) const;
   void choose_branches(const etcdserverpb::TxnRequest& request, Branches& branches) const;
@@ -208,6 +212,7 @@ class Store {
   Overlay overlay_;
   std::int64_t current_ = 1;
   std::int64_t compacted_ = -1;
+  std::uint64_t response_bytes_max_ = 2'000'000'000;
   mutable std::map<std::int64_t, std::size_t> holds_;  // revision -> how many walks need it
   mutable std::optional<Error> failure_;
 };

@@ -4,6 +4,7 @@
 #include "conclave/base/check.h"
 #include "conclave/base/planted_bugs.h"
 #include "conclave/mvcc/store.h"
+#include "conclave/mvcc/walk.h"
 
 namespace conclave::mvcc {
 namespace {
@@ -12,6 +13,8 @@ using etcdserverpb::DeleteRangeRequest;
 using etcdserverpb::DeleteRangeResponse;
 using etcdserverpb::PutRequest;
 using etcdserverpb::PutResponse;
+using etcdserverpb::RangeRequest;
+using etcdserverpb::RangeResponse;
 using etcdserverpb::RequestOp;
 using etcdserverpb::ResponseOp;
 using etcdserverpb::TxnRequest;
@@ -21,10 +24,12 @@ using etcdserverpb::TxnResponse;
 
 // The changes of one revision while they are made. What can be refused has been checked before;
 // only a failing storage read stops it, and that ends the store. A transaction that changes
-// something reads its ranges in one go: nothing may come between them and its changes.
+// something reads its ranges in one go: nothing may come between them and its changes. A response
+// that becomes too large stops nothing either: what is changed must be the same everywhere.
 class Store::Transaction {
  public:
-  explicit Transaction(Store& store) : store_(store) {}
+  explicit Transaction(Store& store, bool is_answered = true)
+      : store_(store), is_answered_(is_answered) {}
 
   // The newest revision that an operation sees, and that its response names.
   std::int64_t now() const { return store_.current_ + (changes_ > 0 ? 1 : 0); }
@@ -43,8 +48,12 @@ class Store::Transaction {
   bool run_operation(const RequestOp& operation, const Branches& branches, std::size_t& next_branch,
                      ResponseOp& response);
   void write(mvccpb::Event event, const KeyVersion& version);
+  bool range(const RangeRequest& request, RangeResponse& response);
+  bool has_room() const { return is_answered_ && response_bytes_ <= store_.response_bytes_max_; }
 
   Store& store_;
+  const bool is_answered_;
+  std::uint64_t response_bytes_ = 0;  // above the store's bound: too large
   std::int64_t changes_ = 0;
   std::shared_ptr<RevisionEvents> events_;
   std::vector<LeaseChange> lease_changes_;
@@ -101,8 +110,10 @@ PutResponse Store::Transaction::put(const PutRequest& request) {
 bool Store::Transaction::delete_key(std::string_view key, DeleteRangeResponse* previous_to) {
   const KeyIndex::Entry* before = store_.index_.find_live(key);
   if (before == nullptr) return false;
-  if (previous_to != nullptr) {
-    store_.read_record(before->head().modified, *previous_to->add_prev_kvs());
+  if (previous_to != nullptr && has_room()) {
+    mvccpb::KeyValue& previous = *previous_to->add_prev_kvs();
+    store_.read_record(before->head().modified, previous);
+    response_bytes_ += response_bytes(key.size(), previous.value().size());
   }
   mvccpb::Event event;
   event.set_type(mvccpb::Event::DELETE);
@@ -125,19 +136,26 @@ DeleteRangeResponse Store::Transaction::delete_range(const DeleteRangeRequest& r
   return response;
 }
 
+// False if a read failed.
+bool Store::Transaction::range(const RangeRequest& request, RangeResponse& response) {
+  if (!has_room()) return true;
+  const std::int64_t seen = CONCLAVE_PLANTED(own_changes_unseen) ? store_.current_ : now();
+  RangeWalk walk(store_, request, response, seen, store_.compacted_,
+                 store_.response_bytes_max_ - response_bytes_);
+  WalkBudget budget = WalkBudget::unlimited();
+  const api::Reply<bool> done = walk.step(budget);
+  response_bytes_ += walk.byte_count();
+  CONCLAVE_CHECK(done || store_.failure_ || done.error() == api::Refusal::response_too_large,
+                 "a range was refused after the operations were checked");
+  if (CONCLAVE_PLANTED(large_answer_ends_txn) && !done) return false;
+  return !store_.failure_;
+}
+
 bool Store::Transaction::run_operation(const RequestOp& operation, const Branches& branches,
                                        std::size_t& next_branch, ResponseOp& response) {
   switch (operation.request_case()) {
-    case RequestOp::kRequestRange: {
-      auto reply = store_.range_at(operation.request_range(),
-                                   CONCLAVE_PLANTED(own_changes_unseen) ? store_.current_ : now());
-      if (!reply) {
-        CONCLAVE_CHECK(store_.failure_, "a range was refused after the operations were checked");
-        return false;
-      }
-      response.mutable_response_range()->Swap(&*reply);
-      return true;
-    }
+    case RequestOp::kRequestRange:
+      return range(operation.request_range(), *response.mutable_response_range());
     case RequestOp::kRequestPut:
       *response.mutable_response_put() = put(operation.request_put());
       break;
@@ -169,7 +187,8 @@ template <class Response>
 api::Reply<Applied<Response>> Store::Transaction::finish(Response response) {
   if (store_.failure_) return api::Refusal::corrupt;
   if (changes_ > 0) ++store_.current_;
-  return Applied<Response>{std::move(response), std::move(events_), std::move(lease_changes_)};
+  return Applied<Response>{std::move(response), std::move(events_), std::move(lease_changes_),
+                           response_bytes_ > store_.response_bytes_max_};
 }
 
 api::Reply<Applied<PutResponse>> Store::put(const PutRequest& request, const LeaseChecker& leases) {
@@ -179,8 +198,9 @@ api::Reply<Applied<PutResponse>> Store::put(const PutRequest& request, const Lea
   return transaction.finish(transaction.put(request));
 }
 
-api::Reply<Applied<DeleteRangeResponse>> Store::delete_range(const DeleteRangeRequest& request) {
-  Transaction transaction(*this);
+api::Reply<Applied<DeleteRangeResponse>> Store::delete_range(const DeleteRangeRequest& request,
+                                                             bool is_answered) {
+  Transaction transaction(*this, is_answered);
   return transaction.finish(transaction.delete_range(request));
 }
 
@@ -194,14 +214,15 @@ api::Reply<Applied<DeleteRangeResponse>> Store::delete_keys(std::span<const std:
   return transaction.finish(std::move(response));
 }
 
-api::Reply<Applied<TxnResponse>> Store::txn(const TxnRequest& request, const LeaseChecker& leases) {
+api::Reply<Applied<TxnResponse>> Store::txn(const TxnRequest& request, const LeaseChecker& leases,
+                                            bool is_answered) {
   Branches branches;
   choose_branches(request, branches);
   if (failure_) return api::Refusal::corrupt;
   if (auto checked = check_operations(request, leases, branches); !checked) {
     return checked.error();
   }
-  Transaction transaction(*this);
+  Transaction transaction(*this, is_answered);
   TxnResponse response;
   std::size_t next_branch = 0;
   if (!transaction.run(request, branches, next_branch, response)) return api::Refusal::corrupt;

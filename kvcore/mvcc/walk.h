@@ -20,6 +20,13 @@ namespace conclave::mvcc {
 
 class Store;
 
+// What a record with so long a key and value adds to a response, roughly, on the wire and in
+// memory.
+constexpr std::uint64_t response_bytes(std::size_t key_bytes, std::size_t value_bytes) {
+  constexpr std::uint64_t kBesides = 64;
+  return key_bytes + value_bytes + kBesides;
+}
+
 // How far one step of a walk goes, counted down on the way. Looking at a key of the index is one of
 // `work`, reading a value kWorkOfValue.
 struct WalkBudget {
@@ -56,9 +63,11 @@ class Hold {
 // compactions are applied. Request, response and store must outlive it.
 class RangeWalk {
  public:
-  // `now` is the newest revision that the reader sees, `compacted` the oldest.
+  // `now` is the newest revision that the reader sees, `compacted` the oldest. Above `bytes_max` it
+  // is refused as too large.
   RangeWalk(const Store& store, const etcdserverpb::RangeRequest& request,
-            etcdserverpb::RangeResponse& response, std::int64_t now, std::int64_t compacted);
+            etcdserverpb::RangeResponse& response, std::int64_t now, std::int64_t compacted,
+            std::uint64_t bytes_max);
 
   // True once the response is complete. Refusals: compacted, future_revision, response_too_large,
   // corrupt; the walk is over then. Between two steps its revision must be held.
@@ -91,6 +100,7 @@ class RangeWalk {
   etcdserverpb::RangeResponse* response_;
   std::int64_t now_;
   std::int64_t revision_;
+  std::uint64_t bytes_max_;
   std::size_t limit_;      // of what is answered
   std::size_t max_found_;  // of what is looked at beyond its key
   bool sorts_;

@@ -1,5 +1,6 @@
 #include "conclave/replica/alarms.h"
 
+#include <string>
 #include <utility>
 
 #include "conclave/base/bytes.h"
@@ -110,8 +111,10 @@ std::string Alarms::encode() const {
 Result<void> Alarms::restore(std::string_view stored) {
   ByteReader reader(stored);
   const auto version = reader.le<std::uint8_t>();
-  if (!version || *version != kStoredVersion) {
-    return Error{Errc::corrupt, "the stored alarms cannot be read, or are of an unknown version"};
+  if (!version) return Error{Errc::corrupt, "the stored alarms cannot be read"};
+  if (*version != kStoredVersion) {
+    return Error{Errc::refused, "the alarms are stored in version " + std::to_string(*version) +
+                                    ", which this program does not know"};
   }
   while (!reader.rest().empty()) {
     const auto type = reader.le<std::int32_t>();

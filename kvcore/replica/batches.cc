@@ -21,7 +21,7 @@ void Replica::maybe_take_batch(Instant now) {
   const mvcc::Batch& pending = state_.store().pending_batch();
   // A log that is too long for more waits for one more commit to prove the last one.
   const bool releases_log = raft_.log().payload_bytes() >= options_.max_uncommitted_bytes &&
-                            committed_applied_ > raft_.log().compacted().index;
+                            state_.applied_index() > raft_.log().compacted().index;
   if (batch_entry_count_ == 0 && pending.writes.empty() && !releases_log) {
     batch_since_ = now;
     flush_wanted_ = false;
@@ -48,7 +48,9 @@ void Replica::batch_committed(std::uint64_t size_bytes, std::uint64_t size_in_us
   size_bytes_ = size_bytes;
   size_in_use_bytes_ = size_in_use_bytes;
   state_.store().batch_committed();
-  // A power cut may still take back this commit, but no longer the one before it.
+  // A power cut may still take back this commit, but no longer the one before it. Of what was found
+  // at the start nothing is proven: a sync may have failed, after which the cache shows pages that
+  // are on no disk.
   raft::Index proven = std::exchange(committed_applied_, batch_applied_);
   if (CONCLAVE_PLANTED(log_released_too_early)) proven = committed_applied_;
   if (const raft::Index index = compactable(proven); index > raft_.log().compacted().index) {

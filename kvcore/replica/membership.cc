@@ -108,6 +108,13 @@ void Membership::changed() {
   unsaved_ = true;
 }
 
+void Membership::take_over(Membership&& other) {
+  std::uint64_t version = std::max(version_, other.version_) + 1;
+  if (CONCLAVE_PLANTED(snapshot_members_unnoticed)) version = other.version_;
+  *this = std::move(other);
+  version_ = version;
+}
+
 std::string Membership::encode() const {
   MembershipRecord record;
   record.set_version(kStoredVersion);
@@ -128,10 +135,13 @@ std::optional<std::string> Membership::take_write() {
 
 Result<void> Membership::restore(std::string_view stored) {
   MembershipRecord record;
-  if (!record.ParseFromArray(stored.data(), static_cast<int>(stored.size())) ||
-      record.version() != kStoredVersion) {
-    return Error{Errc::corrupt,
-                 "the stored membership cannot be read, or is of an unknown version"};
+  if (!record.ParseFromArray(stored.data(), static_cast<int>(stored.size()))) {
+    return Error{Errc::corrupt, "the stored membership cannot be read"};
+  }
+  if (record.version() != kStoredVersion) {
+    return Error{Errc::refused, "the membership is stored in version " +
+                                    std::to_string(record.version()) +
+                                    ", which this program does not know"};
   }
   members_.clear();
   for (const MemberRecord& each : record.members()) {

@@ -60,10 +60,13 @@ class Membership {
   // Whose data directory is another one than was known is refused: unhealthy.
   std::optional<api::Refusal> apply(const MemberPublish& publish);
 
+  // Becomes what a snapshot brought, which is a change, too.
+  void take_over(Membership&& other);
+
   // What is stored, if it changed since the last call.
   std::optional<std::string> take_write();
   std::string encode() const;
-  // Errc::corrupt: not what encode() gave, or of an unknown version.
+  // Errc::corrupt: not what encode() gave. Errc::refused: a version that is not known.
   Result<void> restore(std::string_view stored);
 
  private:

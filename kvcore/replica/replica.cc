@@ -122,7 +122,7 @@ Replica::Replica(Options options, const mvcc::Storage& storage, raft::InitialSta
       watches_(state_.store(), watch_limits(options_)),
       walks_(options_.walks),
       batch_since_(now),
-      committed_applied_(state_.applied_index()),
+      committed_applied_(CONCLAVE_PLANTED(start_proves_commit) ? state_.applied_index() : 0),
       size_bytes_(storage.size_bytes()),
       size_in_use_bytes_(storage.size_in_use_bytes()) {
   clock_.observe(state_.cluster_time_ms());

@@ -140,10 +140,11 @@ Result<StateMachine::Outcome> StateMachine::apply_request(const Proposal& propos
       keep(store_->put(proposal.put(), checker_of(lessor_)), response, outcome);
       return outcome;
     case Proposal::kDeleteRange:
-      keep(store_->delete_range(proposal.delete_range()), response, outcome);
+      keep(store_->delete_range(proposal.delete_range(), response != nullptr), response, outcome);
       return outcome;
     case Proposal::kTxn:
-      keep(store_->txn(proposal.txn(), checker_of(lessor_)), response, outcome);
+      keep(store_->txn(proposal.txn(), checker_of(lessor_), response != nullptr), response,
+           outcome);
       return outcome;
     case Proposal::kCompact: {
       auto compacted = store_->compact(proposal.compact());
@@ -199,7 +200,9 @@ void StateMachine::keep(api::Reply<mvcc::Applied<Response>> applied,
     if (change.attached != 0) lessor_.attach(change.attached, change.key);
   }
   if (applied->events != nullptr) outcome.events.push_back(std::move(applied->events));
-  if (response != nullptr) static_cast<Response*>(response)->Swap(&applied->response);
+  if (response == nullptr) return;
+  if (applied->response_too_large) outcome.refusal = api::Refusal::done_without_response;
+  static_cast<Response*>(response)->Swap(&applied->response);
 }
 
 // One revision for each revoked lease, and none if it had no keys.
@@ -257,7 +260,7 @@ void StateMachine::take_over(StateMachine&& other) {
   store_->take_over(std::move(*other.store_));
   lessor_ = std::move(other.lessor_);
   alarms_ = std::move(other.alarms_);
-  membership_ = std::move(other.membership_);
+  membership_.take_over(std::move(other.membership_));
   applied_index_ = other.applied_index_;
   applied_term_ = other.applied_term_;
   cluster_time_ms_ = std::max(cluster_time_ms_, other.cluster_time_ms_);

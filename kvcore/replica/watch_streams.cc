@@ -212,10 +212,7 @@ std::uint64_t WatchStreams::round_bytes() const {
 void WatchStreams::collect(const HeaderBase& header, Instant now, std::vector<WatchDelivery>& out) {
   header_ = header;
   collecting_at_ = now;
-  if (reading_free_at_ <= now) {
-    active_.insert(active_.end(), held_.begin(), held_.end());
-    held_.clear();
-  }
+  if (reading_free_at_ <= now) let_held_go_on();
   for (const mvcc::WatcherId id : hub_.take_ready()) {
     const auto watcher = watchers_.find(id);
     if (watcher == watchers_.end()) continue;
@@ -272,9 +269,11 @@ void WatchStreams::collect_stream(StreamId id, Stream& stream, std::vector<Watch
   if (!round.delivery.batch.messages.empty()) {
     stream.unacknowledged = true;
   } else if (!stream.unacknowledged && !stream.ready.empty()) {
-    const bool only_held = stream.ready.size() <= round.held;
-    stream.active = true;
-    (only_held ? held_ : active_).push_back(id);
+    if (stream.ready.size() > round.held) {
+      activate(id, stream);
+    } else if (!std::exchange(stream.held, true)) {
+      held_.push_back(id);
+    }
   }
   if (round.delivery.batch.messages.empty() && round.delivery.batch.requests_taken == 0) return;
   out.push_back(std::move(round.delivery));
@@ -283,6 +282,16 @@ void WatchStreams::collect_stream(StreamId id, Stream& stream, std::vector<Watch
 void WatchStreams::send(Round& round, api::WatchMessage message) {
   round.bytes += message.body->size();
   round.delivery.batch.messages.push_back(std::move(message));
+}
+
+// Before those that have read meanwhile and want to read on: so all get their turns.
+void WatchStreams::let_held_go_on() {
+  for (; !held_.empty(); held_.pop_back()) {
+    const auto found = streams_.find(held_.back());
+    if (found == streams_.end()) continue;
+    found->second.held = false;
+    if (!std::exchange(found->second.active, true)) active_.push_front(held_.back());
+  }
 }
 
 // Whether the next watcher must wait for its history; others of the stream go before it.

@@ -116,7 +116,8 @@ class WatchStreams {
   };
   struct Stream {
     bool refused = false;  // one too many
-    bool active = false;   // in active_ or held_
+    bool active = false;   // in active_
+    bool held = false;     // in held_, and perhaps in active_, too
     bool unacknowledged = false;
     int requests_taken = 0;  // not reported yet
     std::int64_t next_watch_id = 0;
@@ -158,6 +159,7 @@ class WatchStreams {
   bool is_full(const Round& round) const;
   void send(Round& round, api::WatchMessage message);
   void take(Round& round);
+  void let_held_go_on();
   bool hold_back(Round& round);
   void pay_for_reading(const mvcc::WatchDelivery& taken);
   std::size_t send_pieces(Round& round, std::int64_t watch_id, const mvcc::WatchSpec& spec,
@@ -185,7 +187,7 @@ class WatchStreams {
   std::set<std::pair<Instant, mvcc::WatcherId>> progress_due_;
   Instant now_{};                  // of the last tick
   std::deque<StreamId> active_;    // may have something to send
-  std::deque<StreamId> held_;      // have only what is to be read from the storage
+  std::deque<StreamId> held_;      // wait for what is to be read from the storage
   Instant collecting_at_{};        // of this collect()
   Instant reading_free_at_{};      // when what was read has been paid for
   HeaderBase header_;              // of this collect()

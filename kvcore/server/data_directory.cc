@@ -36,6 +36,11 @@ Result<void> rename(const std::string& from, const std::string& to) {
   return {};
 }
 
+std::string parent_of(const std::string& path) {
+  const fs::path parent = fs::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
 std::string with_checksum(std::string bytes) {
   append_le(bytes, crc32c(bytes));
   return bytes;
@@ -55,25 +60,34 @@ std::optional<std::string> read_checked(const std::string& path) {
   return bytes;
 }
 
-bool exists(const std::string& path) {
+// What cannot be looked at may well be there, and a mark that is overlooked gives a vote back.
+Result<bool> exists(const std::string& path) {
   std::error_code error;
-  return fs::exists(path, error);
+  const bool is_there = fs::exists(path, error);
+  if (error) return failed("cannot look at " + path, error);
+  return is_there;
 }
 
 }  // namespace
 
 Result<void> DataDirectory::make() const {
   std::error_code error;
-  fs::create_directories(fs::path(path_).parent_path(), error);
-  if (::mkdir(path_.c_str(), 0700) == 0) return {};
-  if (errno == EEXIST && fs::is_directory(path_, error)) return {};
-  const std::string reason = std::generic_category().message(errno);
-  return Error{Errc::io, "data directory " + path_ + " cannot be made: " + reason +
-                             "; choose another with --data-dir"};
+  const bool was_there = fs::is_directory(path_, error);
+  wal::PosixDisk disk;
+  if (Result<void> made = disk.make_directory(path_); !made) {
+    return Error{Errc::io, "data directory " + path_ + " cannot be made: " + made.error().message +
+                               "; choose another with --data-dir"};
+  }
+  // Whoever made it may have ended before its name was synced. A parent that may not be opened is
+  // taken as it is.
+  if (was_there) (void)disk.sync_directory(parent_of(path_));
+  return {};
 }
 
 Result<std::optional<std::string>> DataDirectory::read_member() const {
-  if (!exists(member())) return std::optional<std::string>();
+  const Result<bool> is_there = exists(member());
+  if (!is_there) return is_there.error();
+  if (!*is_there) return std::optional<std::string>();
   std::optional<std::string> bytes = read_checked(member());
   if (bytes) return bytes;
   return Error{Errc::corrupt, member() + " is damaged; it says which member this is"};
@@ -102,7 +116,9 @@ Result<void> DataDirectory::write_durably(const std::string& file, const std::st
 }
 
 Result<void> DataDirectory::remove_durably(const std::string& file) const {
-  if (!exists(file)) return {};
+  const Result<bool> is_there = exists(file);
+  if (!is_there) return is_there.error();
+  if (!*is_there) return {};
   if (Result<void> removed = remove_all(file); !removed) return removed;
   return wal::PosixDisk().sync_directory(path_);
 }
@@ -118,8 +134,12 @@ Result<void> DataDirectory::install(raft::LogPosition position) const {
 
 // Again after a crash, as far as it had not come.
 Result<void> DataDirectory::exchange_stores() const {
-  if (!exists(incoming())) return {};
-  if (exists(store())) {
+  const Result<bool> has_come = exists(incoming());
+  if (!has_come) return has_come.error();
+  if (!*has_come) return {};
+  const Result<bool> has_store = exists(store());
+  if (!has_store) return has_store.error();
+  if (*has_store) {
     if (Result<void> removed = remove_all(replaced()); !removed) return removed;
     if (Result<void> renamed = rename(store(), replaced()); !renamed) return renamed;
   }
@@ -133,7 +153,9 @@ Result<void> DataDirectory::end_installation() const {
 }
 
 Result<std::optional<raft::LogPosition>> DataDirectory::resume_installation() const {
-  if (!exists(installing())) {
+  const Result<bool> is_installing = exists(installing());
+  if (!is_installing) return is_installing.error();
+  if (!*is_installing) {
     // What was not complete, or is not needed any more.
     if (Result<void> removed = clear_incoming(); !removed) return removed.error();
     if (Result<void> removed = remove_all(replaced()); !removed) return removed.error();
@@ -158,7 +180,9 @@ Result<void> DataDirectory::mark_damaged(const std::string& reason) const {
 }
 
 Result<std::optional<std::string>> DataDirectory::damage() const {
-  if (!exists(damaged())) return std::optional<std::string>();
+  const Result<bool> is_marked = exists(damaged());
+  if (!is_marked) return is_marked.error();
+  if (!*is_marked) return std::optional<std::string>();
   // A mark that is damaged itself is a mark all the same.
   return std::optional(read_checked(damaged()).value_or("it was found while it ran"));
 }
@@ -178,13 +202,19 @@ Result<bool> DataDirectory::is_repairing() const {
 Result<std::string> DataDirectory::put_aside() const {
   if (Result<void> marked = write_durably(repairing(), "1\n"); !marked) return marked.error();
   int number = 1;
-  while (exists(path_ + "/damaged-" + std::to_string(number))) ++number;
+  for (;; ++number) {
+    const Result<bool> is_taken = exists(path_ + "/damaged-" + std::to_string(number));
+    if (!is_taken) return is_taken.error();
+    if (!*is_taken) break;
+  }
   const std::string aside = path_ + "/damaged-" + std::to_string(number);
   std::error_code error;
   fs::create_directory(aside, error);
   if (error) return failed("cannot make " + aside, error);
   for (const char* name : {"log", "store"}) {
-    if (!exists(path_ + "/" + name)) continue;
+    const Result<bool> is_there = exists(path_ + "/" + name);
+    if (!is_there) return is_there.error();
+    if (!*is_there) continue;
     if (Result<void> moved = rename(path_ + "/" + name, aside + "/" + name); !moved) {
       return moved.error();
     }

@@ -19,14 +19,21 @@ class SnapshotSource final : public transport::SnapshotSource {
 
 }  // namespace
 
-// A snapshot on its way in, into a store of its own. Whatever ends early leaves that behind; the
-// next one begins by removing it.
+// A snapshot on its way in, into a store of its own. What a process left behind that ended
+// meanwhile is removed by the next one.
 class PeerLinks::Arrival final : public transport::SnapshotSink {
  public:
   Arrival(PeerLinks& links, std::uint64_t data_incarnation)
       : links_(links), data_incarnation_(data_incarnation) {}
+  // What has come of a snapshot that ends early takes room which the log may need.
   ~Arrival() override {
-    if (!handed_on_) links_.arrival_over();
+    if (handed_on_) return;
+    reader_.reset();
+    store_.reset();
+    if (Result<void> cleared = links_.directory_.clear_incoming(); !cleared) {
+      links_.core_.notice(cleared.error().message);
+    }
+    links_.arrival_over();
   }
 
   Result<void> write(std::string_view chunk) override {

@@ -315,7 +315,6 @@ Result<void> Log::settle_tail(const Recovery& recovery) {
   last_index_ = recovery.last_index();
   prepared_last_ = end_.segment;
   if (Result<void> used = use_segment(end_.segment); !used) return used;
-  if (recovery.closed) return {};
 
   // The last batch may be in the cache only: unsynced, or left "clean" by a sync that failed.
   // Written anew, it is surely synced. What stands behind it must never count as records again.

@@ -137,6 +137,10 @@ class Reader {
       case RecordType::entry: {
         std::optional<raft::Entry> entry = decode_entry(record.body);
         if (!entry || entry->index != recovery_.last_index() + 1) return malformed("entry");
+        if (entry->kind > raft::EntryKind::config_change) {
+          return Error{Errc::refused, "log entry " + std::to_string(entry->index) +
+                                          " is of a kind that this program does not know"};
+        }
         recovery_.segments.back().max_index = entry->index;
         recovery_.entries.push_back(*std::move(entry));
         return {};

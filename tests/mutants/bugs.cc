@@ -45,6 +45,9 @@ constexpr Bug kBugs[] = {
     {"watchers_miss_snapshot", &PlantedBugs::watchers_miss_snapshot, "replica/snapshots.cc"},
     {"applied_index_apart", &PlantedBugs::applied_index_apart, "replica/state_machine.cc"},
     {"log_released_too_early", &PlantedBugs::log_released_too_early, "replica/batches.cc"},
+    {"start_proves_commit", &PlantedBugs::start_proves_commit, "replica/replica.cc"},
+    {"snapshot_members_unnoticed", &PlantedBugs::snapshot_members_unnoticed,
+     "replica/membership.cc"},
     {"stall_counts_in_full", &PlantedBugs::stall_counts_in_full, "replica/replica.cc"},
     {"lease_time_lost", &PlantedBugs::lease_time_lost, "replica/peers.cc"},
     {"deposed_time_counts", &PlantedBugs::deposed_time_counts, "replica/peers.cc"},
@@ -68,6 +71,7 @@ constexpr Bug kBugs[] = {
     {"compaction_takes_deletion", &PlantedBugs::compaction_takes_deletion, "mvcc/key_index.cc"},
     {"compaction_forgotten", &PlantedBugs::compaction_forgotten, "mvcc/store.cc"},
     {"compare_sees_older", &PlantedBugs::compare_sees_older, "mvcc/txn_check.cc"},
+    {"large_answer_ends_txn", &PlantedBugs::large_answer_ends_txn, "mvcc/store_apply.cc"},
     {"own_changes_unseen", &PlantedBugs::own_changes_unseen, "mvcc/store_apply.cc"},
 };
 

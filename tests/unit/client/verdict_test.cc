@@ -30,6 +30,7 @@ TEST(Verdict, KnowsWhatTheServerSays) {
   EXPECT_EQ(verdict_on(Refusal::timeout).fate, Fate::unknown);
   EXPECT_EQ(verdict_on(Refusal::leader_transfer_timeout).fate, Fate::unknown);
   EXPECT_EQ(verdict_on(Refusal::leader_changed).fate, Fate::unknown);
+  EXPECT_EQ(verdict_on(Refusal::done_without_response).fate, Fate::unknown);
   EXPECT_EQ(verdict_on(Refusal::stopped).fate, Fate::unknown);
 }
 

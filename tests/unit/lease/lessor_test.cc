@@ -156,7 +156,7 @@ TEST(Lessor, RefusesWhatItDidNotWrite) {
   EXPECT_EQ(other.restore(written.key, *written.value + "x").error().code, Errc::corrupt);
   std::string unknown = *written.value;
   unknown[0] = 9;
-  EXPECT_EQ(other.restore(written.key, unknown).error().code, Errc::corrupt);
+  EXPECT_EQ(other.restore(written.key, unknown).error().code, Errc::refused);
   EXPECT_EQ(other.size(), 0U);
   EXPECT_TRUE(other.restore(written.key, *written.value));
 }

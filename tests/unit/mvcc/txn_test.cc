@@ -235,5 +235,38 @@ TEST_F(Txn, ReadsWithoutALogEntry) {
   EXPECT_EQ(reply->responses(1).response_txn().responses(0).response_range().count(), 1);
 }
 
+// What is changed must be the same on every member, whether it has somebody to answer or not.
+TEST_F(Txn, AResponseThatBecomesTooLargeStopsNothing) {
+  for (int i = 0; i < 20; ++i) store.put("k" + std::to_string(i), std::string(100, 'x'));
+  store->set_response_bytes_max(1000);
+  auto all = delete_request("k", "l");
+  all.set_prev_kv(true);
+  const auto request =
+      txn_request({}, {op(put_request("a", "1")), op(range_request("k", "l")), op(std::move(all)),
+                       op(range_request("a")), op(put_request("b", "2"))});
+  const auto applied = store->txn(request, leases);
+  ASSERT_TRUE(applied);
+  EXPECT_TRUE(applied->response_too_large);
+  EXPECT_LT(applied->response.ByteSizeLong(), 2000U);
+  EXPECT_EQ(applied->events->events.size(), 22U);
+  EXPECT_EQ(store.keys(range_request("", kNoEnd)), (std::vector<std::string>{"a", "b"}));
+  EXPECT_FALSE(
+      store->txn(txn_request({}, {op(put_request("a", "3")), op(range_request("a"))}), leases)
+          ->response_too_large);
+}
+
+TEST_F(Txn, WhatOnlyAResponseWouldShowIsNotReadForNobody) {
+  store.put("k", "old");
+  auto removal = delete_request("k");
+  removal.set_prev_kv(true);
+  const auto applied =
+      store->txn(txn_request({}, {op(range_request("k")), op(std::move(removal))}), leases, false);
+  ASSERT_TRUE(applied);
+  EXPECT_FALSE(applied->response_too_large);
+  EXPECT_EQ(applied->response.responses(0).response_range().kvs_size(), 0);
+  EXPECT_EQ(applied->response.responses(1).response_delete_range().prev_kvs_size(), 0);
+  EXPECT_EQ(applied->events->events.size(), 1U);
+}
+
 }  // namespace
 }  // namespace conclave::mvcc::testing

@@ -1,5 +1,7 @@
 #include "conclave/replica/membership.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "conclave/replica/forwarded_once.h"
@@ -84,6 +86,24 @@ TEST(Membership, WhatIsStoredComesBack) {
   EXPECT_TRUE(restored.removed(3));
   EXPECT_EQ(restored.encode(), *stored);
   EXPECT_EQ(restored.restore("rubbish").error().code, Errc::corrupt);
+}
+
+TEST(Membership, AVersionThatIsNotKnownIsRefusedAndNoDamage) {
+  MembershipRecord later;
+  later.set_version(99);
+  EXPECT_EQ(Membership().restore(later.SerializeAsString()).error().code, Errc::refused);
+}
+
+// Whoever follows the membership looks at its version only.
+TEST(Membership, WhatASnapshotBringsIsAChange) {
+  Membership now({member(1), member(2)});
+  Membership brought;
+  ASSERT_TRUE(brought.restore(Membership({member(1), member(3)}).encode()));
+  const std::uint64_t before = std::max(now.version(), brought.version());
+  now.take_over(std::move(brought));
+  EXPECT_GT(now.version(), before);
+  EXPECT_NE(now.find(3), nullptr);
+  EXPECT_EQ(now.find(2), nullptr);
 }
 
 TEST(ForwardedOnce, WhatTheNetworkDoubledIsSeenOnce) {

@@ -19,14 +19,18 @@ class OneOfThreeTest : public testing::Test {
  protected:
   static constexpr Instant kStart{std::chrono::hours(1)};
 
-  void SetUp() override {
+  static Options options_of_first() {
     Options options;
     options.self = member(1);
     options.initial_members = {member(1), member(2), member(3)};
     options.incarnation = 9;
+    return options;
+  }
+  void SetUp() override {
     Replica::Recovered recovered;
     recovered.previous = {1, 1};
-    auto replica = Replica::create(options, storage_, std::move(recovered), Random(1), kStart);
+    auto replica =
+        Replica::create(options_of_first(), storage_, std::move(recovered), Random(1), kStart);
     ASSERT_TRUE(replica) << replica.error().message;
     replica_ = *std::move(replica);
   }

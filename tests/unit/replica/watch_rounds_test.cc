@@ -298,5 +298,40 @@ TEST_F(WatchRoundsTest, HistoryIsReadOnlyForAPartOfTheTime) {
   EXPECT_TRUE(collect_now());
 }
 
+TEST_F(WatchRoundsTest, AllWhoReadHistoryGetTheirTurns) {
+  constexpr StreamId kStreams = 5;
+  constexpr int kChanges = 400;
+  // Each reads pages of its own, and each page is paid for with some time.
+  for (int i = 0; i < kChanges; ++i) put("a", std::string(20'000, 'x'));
+  for (StreamId id = 2; id < 2 + kStreams; ++id) {
+    streams_.open(id);
+    WatchCreateRequest request;
+    request.set_key("a");
+    request.set_start_revision(static_cast<std::int64_t>(id) * 10);
+    streams_.create(id, std::move(request));
+  }
+  std::map<StreamId, int> rounds;
+  Instant now = later();
+  for (StreamId ended = 0; ended == 0;) {
+    std::vector<WatchDelivery> out;
+    streams_.collect({11, 7, 3}, now, out);
+    for (const WatchDelivery& delivery : out) {
+      for (const api::WatchMessage& message : delivery.batch.messages) {
+        const WatchResponse response = message.decode();
+        if (response.events_size() == 0) continue;
+        ++rounds[delivery.stream];
+        if (response.events(response.events_size() - 1).kv().mod_revision() == kChanges + 1) {
+          ended = delivery.stream;
+        }
+      }
+      streams_.acknowledge(delivery.stream);
+    }
+    // A collect() takes about as long as what it reads is counted as.
+    now += std::chrono::milliseconds(20);
+  }
+  ASSERT_EQ(rounds.size(), kStreams);
+  for (const auto& [stream, count] : rounds) EXPECT_GT(count, 1) << stream;
+}
+
 }  // namespace
 }  // namespace conclave::replica
