@@ -65,9 +65,10 @@ struct Options {
   std::size_t max_watchers_per_stream = WatchLimits().watchers_per_stream_max;
   HistoryRetention retention;
   Duration progress_interval{std::chrono::minutes(10)};  // of watches that ask for it
-  // A batch goes to the store after whichever comes first. Its sync delays the log's, so not often:
-  // what is not there yet is read from the log after a restart.
-  Duration batch_age{std::chrono::seconds(1)};
+  // A batch goes to the store after whichever comes first. Its sync delays the log's: not often,
+  // since each has a cost of its own, and not seldom, since a large one takes long. What is not
+  // there yet is read from the log after a restart.
+  Duration batch_age{std::chrono::milliseconds(250)};
   std::uint64_t batch_entries = 10000;
   std::uint64_t batch_bytes = 16 << 20;
 };
