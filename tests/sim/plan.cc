@@ -1,7 +1,6 @@
 #include "tests/sim/plan.h"
 
 #include "conclave/base/check.h"
-#include "conclave/replica/replica.h"
 
 namespace conclave::sim {
 
@@ -81,7 +80,7 @@ Plan draw_plan(World& world, int nodes) {
   plan.pause_min = world.between(50ms, 500ms);
   plan.pause_max = plan.pause_min + world.between(200ms, 4s);
   plan.kept_log_entries = plan.has(Fault::compaction) ? 5 + world.random().below(100) : 20000;
-  if (world.random().below(4) == 0) plan.batch_age = replica::Options().batch_age;
+  if (world.random().below(4) == 0) plan.batch_age = 1s;  // what follows the store waits long
   if (plan.has(Fault::little_space)) plan.quota_bytes = (20 + world.random().below(150)) << 10;
   return plan;
 }
