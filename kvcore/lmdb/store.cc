@@ -19,6 +19,7 @@
 #include "conclave/base/bytes.h"
 #include "conclave/base/crc32c.h"
 #include "conclave/lmdb/handles.h"
+#include "conclave/lmdb/page_check.h"
 
 namespace conclave::lmdb {
 namespace {
@@ -110,6 +111,7 @@ Result<void> Store::Environment::open(std::uint64_t map_bytes) {
   if (file.st_size == 0) return Error{Errc::corrupt, path + " is empty"};
   // A larger quota may have let in more than the map of this one has room for.
   map_bytes = std::max(map_bytes, static_cast<std::uint64_t>(file.st_size) + map_bytes / 4);
+  if (Result<void> checked = check_pages(path); !checked) return checked;
   Result<EnvironmentHandle> opened = open_environment(path, map_bytes);
   if (!opened) return opened.error();
   handle = *std::move(opened);
