@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "conclave/api/version.h"
 #include "conclave/cli/exit_status.h"
 #include "conclave/cli/verbs/hash_agreement.h"
 #include "conclave/cli/verbs/verb_table.h"
@@ -149,7 +150,8 @@ int run_defrag(const Invocation& invocation) {
 }
 
 int run_version(const Invocation&) {
-  return print(std::string("conclave version: " CONCLAVE_VERSION "\nAPI version: 3.4\n"));
+  return print("conclave version: " CONCLAVE_VERSION "\nAPI version: " +
+               std::string(api::kApiVersion.substr(0, api::kApiVersion.rfind('.'))) + "\n");
 }
 
 }  // namespace conclave::cli

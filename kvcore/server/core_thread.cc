@@ -274,7 +274,10 @@ void CoreThread::step() {
   // After a stall, missed ticks are not made up for: time that nobody saw passing elects nobody.
   if (tick_due) next_tick_ = std::max(next_tick_ + tick_, steady);
   if (failure_) return;
-  if (tick_due) replica_->tick(now);
+  if (tick_due) {
+    replica_->tick(now);
+    note_space();
+  }
   if (stopping_) replica_->flush();
   if (Result<void> processed = replica_->process(now); !processed) fail(processed.error());
   note_leader(now);
@@ -317,6 +320,14 @@ void CoreThread::note_leader(Instant now) {
     if (entry.second.wants_leader) entry.second.to->close(api::Refusal::no_leader);
     return entry.second.wants_leader;
   });
+}
+
+// What an operator looks for whose puts are refused.
+void CoreThread::note_space() {
+  const bool is_short = replica_->state().alarms().any(etcdserverpb::NOSPACE);
+  if (std::exchange(is_short_of_space_, is_short) == is_short) return;
+  notice(is_short ? "the alarm NOSPACE is raised: puts and new leases are refused"
+                  : "the alarm NOSPACE is gone: puts and new leases are taken again");
 }
 
 void CoreThread::carry_out(replica::Output output) {

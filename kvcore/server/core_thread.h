@@ -141,6 +141,7 @@ class CoreThread final : public Node {
   void tell_failure(const Error& error);
   bool finished();
   void note_leader(Instant now);
+  void note_space();
   void close_streams();
 
   const Duration tick_;
@@ -170,6 +171,7 @@ class CoreThread final : public Node {
   std::unique_ptr<replica::Replica> replica_;
   bool stopping_ = false;
   bool deaf_ = false;  // to other members
+  bool is_short_of_space_ = false;
   std::size_t unanswered_ = 0;
   std::shared_ptr<const Host> taken_host_;
   std::vector<Submission> taken_submissions_;
