@@ -89,9 +89,11 @@ std::optional<CommandEnd> GuardedCommand::poll_end() {
   if (end_) return end_;
   char bytes[256];
   ssize_t size = 0;
+  // A guardian that ends before it has read the last extension resets the connection, which the
+  // system tells once, before it hands out the report that was sent.
   do {
     size = ::recv(connection_.get(), bytes, sizeof(bytes), MSG_DONTWAIT);
-  } while (size < 0 && errno == EINTR);
+  } while (size < 0 && (errno == EINTR || errno == ECONNRESET));
   if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return std::nullopt;
   if (size > 0) end_ = decode_command_end({bytes, static_cast<std::size_t>(size)});
   if (!end_) {

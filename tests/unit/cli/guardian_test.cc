@@ -142,6 +142,19 @@ TEST_F(GuardianTest, ExtensionsKeepItRunning) {
   EXPECT_EQ(WEXITSTATUS(end->wait_status), 4);
 }
 
+// What the guardian has not read when it ends must not cost its report.
+TEST_F(GuardianTest, AnExtensionThatCrossesTheEndLosesNoStatus) {
+  for (int i = 0; i < 100; ++i) {
+    auto command = GuardedCommand::prepare({"sh", "-c", "exit 4"}, {});
+    ASSERT_TRUE(command);
+    command->start(60s, BootClock::now() + 60s, {});
+    std::optional<CommandEnd> end;
+    while (!(end = command->poll_end())) command->extend(BootClock::now() + 60s);
+    ASSERT_EQ(end->cause, EndCause::none) << i;
+    ASSERT_EQ(WEXITSTATUS(end->wait_status), 4);
+  }
+}
+
 TEST_F(GuardianTest, ALostLockEndsTheFamilyAtOnce) {
   auto command = GuardedCommand::prepare(family(), {});
   ASSERT_TRUE(command);
