@@ -92,11 +92,19 @@ class Checker {
     if (!meta) return "its first pages are no beginning of a store";
     page_bytes_ = meta->free.pad;
     last_page_ = meta->last_page;
-    if (last_page_ >= (std::uint64_t{1} << 48)) return "it says to be larger than it can be";
-    used_.resize(last_page_ + 1);
+    used_.resize(file_.size() / page_bytes_);
     walk(meta->main, Kind::main);
     walk(meta->free, Kind::free);
-    for (const std::uint64_t page : free_) claim(page, "free page");
+    // Of pages that were left before they were written the file may lack the last ones.
+    std::uint64_t pages = used_.size();
+    for (const std::uint64_t page : free_) {
+      if (page >= used_.size() && page <= last_page_) {
+        ++pages;
+      } else {
+        claim(page, "free page");
+      }
+    }
+    if (last_page_ >= pages) fail(last_page_, "it is said to be the last one, and there are fewer");
     return wrong_;
   }
 
@@ -138,7 +146,9 @@ class Checker {
 
   // Each page has one place.
   bool claim(std::uint64_t page, const char* as) {
-    if (page < kFirstPage || page > last_page_) return fail(page, std::string("no such ") + as);
+    if (page < kFirstPage || page > last_page_ || page >= used_.size()) {
+      return fail(page, std::string("no such ") + as);
+    }
     if (used_[page]) return fail(page, std::string("used twice, as a ") + as);
     used_[page] = true;
     return true;
@@ -149,12 +159,7 @@ class Checker {
     for (std::uint64_t i = 0; i < pages; ++i) {
       if (!claim(page + i, flags == kOverflow ? "value's page" : "tree's page")) return {};
     }
-    const std::uint64_t at = page * page_bytes_;
-    if (at + pages * page_bytes_ > file_.size()) {
-      fail(page, "behind the end of the file");
-      return {};
-    }
-    const std::string_view bytes = file_.substr(at, pages * page_bytes_);
+    const std::string_view bytes = file_.substr(page * page_bytes_, pages * page_bytes_);
     const auto header = read_at<PageHeader>(bytes, 0);
     if (header.number != page || header.flags != flags) {
       fail(page, "another kind of page than its place says");

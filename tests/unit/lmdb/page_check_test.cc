@@ -107,5 +107,22 @@ TEST_F(PageCheckTest, AnyFlippedBitIsFoundOrWithoutEffect) {
   EXPECT_GT(found, 800);
 }
 
+// Of the pages that say where everything begins, each bit by itself.
+TEST_F(PageCheckTest, AnyFlippedBitOfTheFirstPagesIsFoundOrWithoutEffect) {
+  constexpr std::size_t kPageBytes = 4096;
+  constexpr std::size_t kBytesOfMeta = 16 + 136;
+  for (std::size_t bit = 0; bit < 2 * kBytesOfMeta * 8; ++bit) {
+    const std::size_t byte = bit / 8;
+    const std::size_t at = byte < kBytesOfMeta ? byte : byte - kBytesOfMeta + kPageBytes;
+    std::string damaged = whole_;
+    damaged[at] = static_cast<char>(damaged[at] ^ (1 << (bit % 8)));
+    write(damaged);
+    const Result<Content> content = read();
+    if (content) continue;
+    EXPECT_TRUE(content.error().code == Errc::corrupt || content.error().code == Errc::refused)
+        << "byte " << at << ": " << content.error().message;
+  }
+}
+
 }  // namespace
 }  // namespace conclave::lmdb
