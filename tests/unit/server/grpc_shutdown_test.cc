@@ -68,6 +68,13 @@ class DeafWatcher {
 
 class ShutdownTest : public FrontTest {
  protected:
+  // 64 MiB, which no socket holds.
+  static void deliver_much(WatchSink& sink) {
+    pb::WatchResponse response;
+    response.add_events()->mutable_kv()->set_value(std::string(1 << 20, 'v'));
+    const auto body = std::make_shared<const std::string>(response.SerializeAsString());
+    for (int i = 0; i < 64; ++i) sink.deliver({{{i, body}}});
+  }
   std::future<grpc::Status> put() {
     return std::async(std::launch::async, [this] {
       pb::PutResponse response;
@@ -149,10 +156,7 @@ TEST_F(ShutdownTest, AWatcherThatDoesNotReadIsCutOff) {
   watch->Write(create);
   const auto opened = handler_.wait_for_watch();
   ASSERT_TRUE(opened);
-  pb::WatchResponse response;
-  response.add_events()->mutable_kv()->set_value(std::string(1 << 20, 'v'));
-  const auto body = std::make_shared<const std::string>(response.SerializeAsString());
-  for (int i = 0; i < 64; ++i) opened->sink->deliver({{{i, body}}});
+  deliver_much(*opened->sink);
   const auto begun = steady_clock::now();
   front_->shutdown(milliseconds(100));
   EXPECT_LT(steady_clock::now() - begun, seconds(20));
@@ -163,10 +167,7 @@ TEST_F(ShutdownTest, AClientThatDoesNotReadItsSocketIsCutOff) {
   const DeafWatcher client(front_->urls().front().port);
   const auto opened = handler_.wait_for_watch();
   ASSERT_TRUE(opened);
-  pb::WatchResponse response;
-  response.add_events()->mutable_kv()->set_value(std::string(1 << 20, 'v'));
-  const auto body = std::make_shared<const std::string>(response.SerializeAsString());
-  for (int i = 0; i < 64; ++i) opened->sink->deliver({{{i, body}}});
+  deliver_much(*opened->sink);
   auto ended = std::async(std::launch::async, [this] { front_->shutdown(milliseconds(100)); });
   EXPECT_EQ(ended.wait_for(seconds(20)), std::future_status::ready);
 }
