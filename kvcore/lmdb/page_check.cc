@@ -31,14 +31,18 @@ constexpr std::uint64_t kFirstPage = 2;  // behind the two metas
 
 enum PageFlags : std::uint16_t { kBranch = 1, kLeaf = 2, kOverflow = 4, kMeta = 8 };
 enum NodeFlags : std::uint16_t { kBigData = 1, kSubTree = 2 };
+// Of trees: how they are ordered and what lies in them. The free list's flags hold others beside.
+enum TreeFlags : std::uint16_t { kIntegerKey = 8, kAllOrders = 0x7e };
 
 struct PageHeader {
   std::uint64_t number;
   std::uint16_t pad;
   std::uint16_t flags;
-  std::uint16_t lower;  // end of the nodes' offsets; of overflow pages with `upper` their count
+  std::uint16_t lower;  // end of the nodes' offsets
   std::uint16_t upper;  // begin of the nodes
 };
+// Of overflow pages: how many they are, a number of 32 bits, instead of the bounds.
+constexpr std::size_t kOverflowCountAt = offsetof(PageHeader, lower);
 
 struct Tree {
   std::uint32_t pad;  // of the first one in a meta: the size of a page
@@ -86,6 +90,14 @@ class Checker {
  public:
   explicit Checker(std::string_view file) : file_(file) {}
 
+  // A store, but in a format that is not known here; of a single meta that would be damage.
+  bool is_of_another_version() const {
+    const std::optional<Meta> first = meta_at(0);
+    if (!first || first->version == kVersion) return false;
+    const std::optional<Meta> second = meta_at(first->free.pad);
+    return second && second->version == first->version;
+  }
+
   // What is wrong, if anything is.
   std::optional<std::string> check() {
     const std::optional<Meta> meta = newest_meta();
@@ -127,7 +139,7 @@ class Checker {
     if (file_.size() < offset + kPageHeaderBytes + sizeof(Meta)) return std::nullopt;
     const auto meta = read_at<Meta>(file_, offset + kPageHeaderBytes);
     const bool is_meta = (read_at<PageHeader>(file_, offset).flags & kMeta) != 0;
-    if (!is_meta || meta.magic != kMagic || meta.version != kVersion) return std::nullopt;
+    if (!is_meta || meta.magic != kMagic) return std::nullopt;
     return meta;
   }
 
@@ -136,6 +148,7 @@ class Checker {
     if (!first || first->free.pad < kPageBytesMin || first->free.pad > kPageBytesMax) return {};
     const std::optional<Meta> second = meta_at(first->free.pad);
     if (!second || second->free.pad != first->free.pad) return {};
+    if (first->version != kVersion || second->version != kVersion) return {};
     return first->transaction < second->transaction ? second : first;
   }
 
@@ -171,6 +184,9 @@ class Checker {
   bool walk(const Tree& tree, Kind kind) {
     if (tree.root == kNoPage) return tree.entries == 0 || fail(tree.root, "entries without a tree");
     if (tree.depth == 0 || tree.depth > kDepthMax) return fail(tree.root, "a tree of no depth");
+    const bool is_ordered =
+        kind == Kind::free ? (tree.flags & kAllOrders) == kIntegerKey : tree.flags == 0;
+    if (!is_ordered) return fail(tree.root, "a tree in another order");
     Walk walk{.kind = kind};
     if (!walk_page(walk, tree.root, tree.depth)) return false;
     const bool is_counted = walk.entries == tree.entries && walk.leaf_pages == tree.leaf_pages &&
@@ -237,8 +253,10 @@ class Checker {
     const std::optional<std::string_view> data = data_of(walk, page, node, rest);
     if (!data) return false;
     if (walk.kind == Kind::free) return note_free(page, *data);
-    if ((node.flags & kSubTree) == 0) return true;
-    if (walk.kind != Kind::main || data->size() != sizeof(Tree)) return fail(page, "no tree");
+    const bool is_table = (node.flags & kSubTree) != 0;
+    if (is_table != (walk.kind == Kind::main)) return fail(page, "a table out of its place");
+    if (!is_table) return true;
+    if (data->size() != sizeof(Tree)) return fail(page, "no tree");
     return this->walk(read_at<Tree>(*data, 0), Kind::table);
   }
 
@@ -252,11 +270,22 @@ class Checker {
       return {};
     }
     if (!is_big) return rest.substr(0, size);
-    const std::uint64_t pages = (kPageHeaderBytes - 1 + size) / page_bytes_ + 1;
-    const auto content = claim_content(read_at<std::uint64_t>(rest, 0), pages, kOverflow);
+    const auto first = read_at<std::uint64_t>(rest, 0);
+    const std::uint64_t pages = overflow_pages_at(first);
+    // A value that is replaced by a shorter one in the same transaction keeps its pages.
+    if (pages < (kPageHeaderBytes - 1 + size) / page_bytes_ + 1) {
+      fail(first, "a value beyond its pages");
+      return {};
+    }
+    const auto content = claim_content(first, pages, kOverflow);
     if (!content) return {};
     walk.overflow_pages += pages;
     return content->substr(kPageHeaderBytes, size);
+  }
+
+  std::uint64_t overflow_pages_at(std::uint64_t page) const {
+    if (page >= used_.size()) return 0;
+    return read_at<std::uint32_t>(file_, page * page_bytes_ + kOverflowCountAt);
   }
 
   // A count, and the numbers of as many pages.
@@ -294,7 +323,11 @@ Result<void> check_pages(const std::string& file) {
   void* bytes = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor.get(), 0);
   if (bytes == MAP_FAILED) return system_error("cannot map", file);
   const std::unique_ptr<void, Unmap> mapped(bytes, Unmap{size});
-  const std::optional<std::string> wrong = Checker({static_cast<const char*>(bytes), size}).check();
+  Checker checker({static_cast<const char*>(bytes), size});
+  if (checker.is_of_another_version()) {
+    return Error{Errc::refused, file + " was written by another version of LMDB"};
+  }
+  const std::optional<std::string> wrong = checker.check();
   if (wrong) return Error{Errc::corrupt, file + " is damaged, " + *wrong};
   return {};
 }

@@ -17,7 +17,7 @@ namespace conclave::lmdb {
 // the counts are right. Blocks while all pages are looked at, some 0.1 s for 100 MB in the page
 // cache. Nothing may write to the file meanwhile.
 //
-// Errc::corrupt, naming the page; Errc::io.
+// Errc::corrupt, naming the page; Errc::refused: of another version; Errc::io.
 Result<void> check_pages(const std::string& file);
 
 }  // namespace conclave::lmdb

@@ -67,6 +67,20 @@ class PageCheckTest : public ::testing::Test {
     return content;
   }
 
+  // Whether the store is sound after all that it holds has been erased, which frees each page.
+  bool empties(const Content& content) const {
+    auto store = Store::open(directory_.path(), {});
+    if (!store) return false;
+    Batch batch;
+    for (const auto& [key, value] : content) {
+      batch.writes.push_back({key.first, key.second, std::nullopt});
+    }
+    if (!(*store)->commit(batch)) return false;
+    store->reset();
+    const Result<Content> left = read();
+    return left && left->empty();
+  }
+
   test::FreshDirectory directory_ = test::FreshDirectory::in_memory();
   Content content_;
   std::string whole_;
@@ -79,7 +93,8 @@ TEST_F(PageCheckTest, ASoundStoreIsSound) {
   EXPECT_EQ(*content, content_);
 }
 
-// It is found, or it changes nothing that is read; it never ends the process.
+// It is found, or it changes nothing, neither what is read nor what comes of going on with the
+// store; it never ends the process.
 TEST_F(PageCheckTest, AnyFlippedBitIsFoundOrWithoutEffect) {
   constexpr std::size_t kPageBytes = 4096;
   Random random(7);
@@ -103,8 +118,47 @@ TEST_F(PageCheckTest, AnyFlippedBitIsFoundOrWithoutEffect) {
     if (page >= 2) {
       EXPECT_EQ(*content, content_) << "byte " << at;
     }
+    EXPECT_TRUE(empties(*content)) << "byte " << at;
   }
   EXPECT_GT(found, 800);
+}
+
+// A list of free pages that becomes shorter while LMDB writes it keeps the pages that it had.
+TEST_F(PageCheckTest, AStoreWithManyFreePagesIsSoundAfterEachCommit) {
+  const test::FreshDirectory directory = test::FreshDirectory::in_memory();
+  auto store = Store::open(directory.path(), {});
+  ASSERT_TRUE(store) << store.error().message;
+  Batch many;
+  Batch fewer;
+  for (int i = 0; i < 2000; ++i) {
+    const std::string key = "r" + std::to_string(10000 + i);
+    many.writes.push_back({Table::records, key, std::string(15000, 'x')});
+    if (i < 1950) fewer.writes.push_back({Table::records, key, std::nullopt});
+  }
+  ASSERT_TRUE((*store)->commit(many));
+  ASSERT_TRUE((*store)->commit(fewer));
+  for (int i = 0; i < 200; ++i) {
+    Batch batch;
+    batch.writes.push_back({Table::records, "s" + std::to_string(1000 + i), "small"});
+    batch.writes.push_back({Table::leases, "applied", std::to_string(i)});
+    ASSERT_TRUE((*store)->commit(batch));
+    const Result<void> sound = check_pages(directory.path() + "/data.mdb");
+    ASSERT_TRUE(sound) << "commit " << i << ": " << sound.error().message;
+  }
+}
+
+TEST_F(PageCheckTest, AnotherFormatIsRefusedAndNotCalledDamage) {
+  constexpr std::size_t kPageBytes = 4096;
+  constexpr std::size_t kVersionAt = 16 + 4;
+  std::string other = whole_;
+  for (const std::size_t page : {0, 1}) other[page * kPageBytes + kVersionAt] = 2;
+  write(other);
+  const Result<void> refused = check_pages(path());
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::refused);
+  other[kVersionAt] = 1;
+  write(other);
+  EXPECT_EQ(check_pages(path()).error().code, Errc::corrupt);
 }
 
 // Of the pages that say where everything begins, each bit by itself.
