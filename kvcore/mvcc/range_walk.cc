@@ -161,6 +161,9 @@ void RangeWalk::close_run() {
   for (const Found& found : run_) {
     if (found.record) byte_count_ += found.key.size() + found.record->value().size();
   }
+  // Values that are compared lie here already, those beyond a later limit included.
+  const bool holds_values = request_->sort_target() == RangeRequest::VALUE;
+  if (holds_values && byte_count_ > bytes_max_) refusal_ = api::Refusal::response_too_large;
   heap_.push_back({runs_.size(), 0});
   runs_.push_back(std::exchange(run_, {}));
 }

@@ -84,7 +84,8 @@ PutResponse Store::Transaction::put(const PutRequest& request) {
   const Revision revision{store_.current_ + 1, changes_};
   const KeyIndex::Entry* before = store_.index_.find_live(request.key());
   mvccpb::KeyValue previous;
-  const bool needs_previous = request.prev_kv() || request.ignore_value();
+  const bool shows_previous = request.prev_kv() && has_room();
+  const bool needs_previous = shows_previous || request.ignore_value();
   if (before != nullptr && needs_previous) store_.read_record(before->head().modified, previous);
 
   KeyVersion version{revision, revision.main, 1};
@@ -101,7 +102,10 @@ PutResponse Store::Transaction::put(const PutRequest& request) {
   kv.set_mod_revision(revision.main);
   kv.set_version(version.version);
   kv.set_value(request.ignore_value() ? previous.value() : request.value());
-  if (before != nullptr && request.prev_kv()) response.mutable_prev_kv()->Swap(&previous);
+  if (before != nullptr && shows_previous) {
+    response_bytes_ += response_bytes(request.key().size(), previous.value().size());
+    response.mutable_prev_kv()->Swap(&previous);
+  }
   write(std::move(event), version);
   response.mutable_header()->set_revision(now());
   return response;

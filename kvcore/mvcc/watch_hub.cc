@@ -181,6 +181,7 @@ void WatchHub::take_pending(Watcher& watcher, Bounds bounds, WatchDelivery& deli
     // The oldest go first, so it is the first or none.
     if (events == nullptr) return give_back(watcher.id, pending[taken]);
     bytes += (*events)->byte_count;
+    delivery.events_examined += (*events)->events.size();
     delivery.pieces.push_back({*events, watcher.select(**events)});
   }
   pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(taken));
@@ -230,6 +231,7 @@ void WatchHub::catch_up(Watcher& watcher, Bounds bounds, WatchDelivery& delivery
   std::uint64_t bytes = 0;
   for (; events != page->revisions.end(); ++events) {
     if (delivery.pieces.size() >= bounds.revisions || bytes >= bounds.bytes) break;
+    delivery.events_examined += (*events)->events.size();
     std::vector<std::uint32_t> selected = watcher.select(**events);
     if (selected.empty()) continue;
     bytes += (*events)->byte_count;

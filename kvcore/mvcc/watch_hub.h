@@ -43,6 +43,8 @@ struct WatchDelivery {
   // What was read from the storage for it, and not found among what others had read.
   std::size_t revisions_read = 0;
   std::uint64_t bytes_read = 0;
+  // How many events were looked at, wanted or not.
+  std::size_t events_examined = 0;
   // For the response's header: of a catch-up the store's revision; of live pieces take the last
   // one's own.
   std::int64_t store_revision = 0;

@@ -18,6 +18,7 @@ constexpr std::size_t kRevisionsPerTake = 1000;
 // into a watcher something more, since reading history that a watcher does not want costs too.
 constexpr std::uint64_t kBytesPerCollect = 4 << 20;
 constexpr std::uint64_t kCostOfTake = 256;
+constexpr std::uint64_t kCostOfEvent = 64;
 constexpr std::uint64_t kCostOfCatchUp = kBytesPerCollect / 2;
 constexpr std::size_t kRevisionsPerCatchUp = 250;
 // What reading history is counted as, about twice what it takes; and how much of that may be spent
@@ -242,6 +243,7 @@ bool WatchStreams::is_full(const Round& round) const {
 void WatchStreams::collect_stream(StreamId id, Stream& stream, std::vector<WatchDelivery>& out) {
   stream.active = false;
   Round round{stream, {id, {}}, round_bytes()};
+  bool can_go_on = false;  // at once, and not only when history may be read again
   if (!stream.unacknowledged) {
     while (!is_full(round) && !stream.answers.empty()) {
       Answer answer = std::move(stream.answers.front());
@@ -253,9 +255,11 @@ void WatchStreams::collect_stream(StreamId id, Stream& stream, std::vector<Watch
         send(round, encode(answer.watch_id, answer.response, revision));
       }
     }
-    while (!is_full(round) && stream.ready.size() > round.held && spent_bytes_ < kBytesPerCollect) {
+    while (!is_full(round) && !stream.ready.empty() && spent_bytes_ < kBytesPerCollect) {
       if (!hold_back(round)) take(round);
     }
+    can_go_on = !stream.ready.empty();
+    stream.ready.insert(stream.ready.end(), round.held.begin(), round.held.end());
     // Whoever is behind is in `ready`; one that waits for a revision to come is not behind.
     if (stream.progress_wanted && stream.ready.empty() && !is_full(round)) {
       stream.progress_wanted = false;
@@ -269,7 +273,7 @@ void WatchStreams::collect_stream(StreamId id, Stream& stream, std::vector<Watch
   if (!round.delivery.batch.messages.empty()) {
     stream.unacknowledged = true;
   } else if (!stream.unacknowledged && !stream.ready.empty()) {
-    if (stream.ready.size() > round.held) {
+    if (can_go_on) {
       activate(id, stream);
     } else if (!std::exchange(stream.held, true)) {
       held_.push_back(id);
@@ -298,9 +302,9 @@ void WatchStreams::let_held_go_on() {
 bool WatchStreams::hold_back(Round& round) {
   std::deque<mvcc::WatcherId>& ready = round.stream.ready;
   if (reading_free_at_ <= collecting_at_ || !hub_.needs_storage(ready.front())) return false;
-  ready.push_back(ready.front());
+  round.held.push_back(ready.front());
   ready.pop_front();
-  ++round.held;
+  spent_bytes_ += kCostOfEvent;
   return true;
 }
 
@@ -323,6 +327,7 @@ void WatchStreams::take(Round& round) {
   mvcc::WatchDelivery taken = hub_.take(id, kRevisionsPerTake, round.bytes_max - round.bytes);
   pay_for_reading(taken);
   spent_bytes_ += taken.revisions_read > 0 ? kCostOfCatchUp : kCostOfTake;
+  spent_bytes_ += taken.events_examined * kCostOfEvent;
   const std::int64_t watch_id = watcher->second.watch_id;
   if (taken.compact_revision != 0) {
     WatchResponse canceled;

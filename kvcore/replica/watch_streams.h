@@ -133,7 +133,7 @@ class WatchStreams {
     WatchDelivery delivery;
     std::uint64_t bytes_max;
     std::uint64_t bytes = 0;
-    std::size_t held = 0;  // watchers that were looked at and wait for history
+    std::vector<mvcc::WatcherId> held{};  // were looked at and wait for history
   };
   // What a delivery of the hub was encoded to. Watchers that ask for the same and are equally far
   // share it.

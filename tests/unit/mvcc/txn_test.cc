@@ -255,17 +255,44 @@ TEST_F(Txn, AResponseThatBecomesTooLargeStopsNothing) {
           ->response_too_large);
 }
 
+TEST_F(Txn, FormerValuesAndSortedOnesCountAsPartsOfAResponse) {
+  for (int i = 0; i < 20; ++i) store.put("k" + std::to_string(i), std::string(100, 'x'));
+  store->set_response_bytes_max(1000);
+  auto request = txn_request({}, {});
+  for (int i = 0; i < 20; ++i) {
+    auto put = put_request("k" + std::to_string(i), "y");
+    put.set_prev_kv(true);
+    *request.add_success() = op(std::move(put));
+  }
+  const auto applied = store->txn(request, leases);
+  ASSERT_TRUE(applied);
+  EXPECT_TRUE(applied->response_too_large);
+  EXPECT_LT(applied->response.ByteSizeLong(), 2000U);
+  EXPECT_EQ(applied->events->events.size(), 20U);
+
+  for (int i = 0; i < 20; ++i) store.put("k" + std::to_string(i), std::string(100, 'x'));
+  auto sorted = range_request("k", "l");
+  sorted.set_sort_target(etcdserverpb::RangeRequest::VALUE);
+  sorted.set_sort_order(etcdserverpb::RangeRequest::ASCEND);
+  EXPECT_EQ(store->range(sorted).error(), api::Refusal::response_too_large);
+}
+
 TEST_F(Txn, WhatOnlyAResponseWouldShowIsNotReadForNobody) {
+  store.put("j", "old");
   store.put("k", "old");
+  auto replacement = put_request("j", "new");
+  replacement.set_prev_kv(true);
   auto removal = delete_request("k");
   removal.set_prev_kv(true);
-  const auto applied =
-      store->txn(txn_request({}, {op(range_request("k")), op(std::move(removal))}), leases, false);
+  const auto applied = store->txn(
+      txn_request({}, {op(range_request("k")), op(std::move(removal)), op(std::move(replacement))}),
+      leases, false);
   ASSERT_TRUE(applied);
   EXPECT_FALSE(applied->response_too_large);
   EXPECT_EQ(applied->response.responses(0).response_range().kvs_size(), 0);
   EXPECT_EQ(applied->response.responses(1).response_delete_range().prev_kvs_size(), 0);
-  EXPECT_EQ(applied->events->events.size(), 1U);
+  EXPECT_FALSE(applied->response.responses(2).response_put().has_prev_kv());
+  EXPECT_EQ(applied->events->events.size(), 2U);
 }
 
 }  // namespace

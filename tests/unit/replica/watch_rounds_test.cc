@@ -258,6 +258,39 @@ TEST_F(WatchRoundsTest, HoweverManyCatchUpOneRoundIsBounded) {
   for (const auto& [stream, count] : events) EXPECT_EQ(count, kChanges) << stream;
 }
 
+// A page of history that all share is looked through by each of them.
+TEST_F(WatchRoundsTest, WhatIsLookedAtForNothingIsBoundedToo) {
+  constexpr int kKeys = 5000;
+  constexpr int kStreams = 40;
+  constexpr int kWatchers = 20;
+  for (int i = 0; i < kKeys; ++i) put("key" + std::to_string(i), "x");
+  etcdserverpb::DeleteRangeRequest all;
+  all.set_key("key");
+  all.set_range_end("kez");
+  auto applied = store_.delete_range(all);
+  ASSERT_TRUE(applied);
+  streams_.notify(applied->events);
+  for (StreamId id = 2; id < 2 + kStreams; ++id) {
+    streams_.open(id);
+    for (int i = 0; i < kWatchers; ++i) {
+      WatchCreateRequest request;
+      request.set_key("other" + std::to_string(i));
+      request.set_start_revision(applied->events->revision);
+      streams_.create(id, std::move(request));
+    }
+  }
+  int rounds = 0;
+  std::vector<WatchDelivery> out;
+  do {
+    out.clear();
+    streams_.collect({11, 7, 3}, later(), out);
+    for (const WatchDelivery& delivery : out) streams_.acknowledge(delivery.stream);
+    ++rounds;
+  } while (streams_.has_more() || streams_.next_deadline());
+  constexpr int kEventsPerRound = 100'000;
+  EXPECT_GT(rounds, kKeys * kStreams * kWatchers / kEventsPerRound);
+}
+
 // A writer that has the processor in between need not wait for all of it.
 TEST_F(WatchRoundsTest, HistoryIsReadOnlyForAPartOfTheTime) {
   constexpr int kChanges = 20'000;
