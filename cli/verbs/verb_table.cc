@@ -110,9 +110,9 @@ constexpr std::string_view kMoveLeaderDetails =
     "refused or wait for the moment that takes, some milliseconds.";
 constexpr std::string_view kRestoreDetails =
     "Of files that a conclaved has given, not of etcd's. Run once for each member of the new\n"
-    "cluster, with the same file and the flags that conclaved is then started with. The keys, "
-    "their\n"
-    "revisions and the leases are those of the snapshot.";
+    "cluster, with the same file and the flags that conclaved is then started with. Choose a new\n"
+    "--initial-cluster-token: members of the old cluster that come back are strangers then. The\n"
+    "keys, their revisions and the leases are those of the snapshot.";
 constexpr Flag kRestoreFlags[] = {
     {"name", 0, FlagKind::text, "default", "of the member"},
     {"data-dir", 0, FlagKind::text, "", "to be made; NAME.conclave if not given"},

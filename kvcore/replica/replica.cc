@@ -180,13 +180,24 @@ void Replica::tick(Instant now) {
   }
 }
 
+// Who knows no members yet, since it waits for everything, has nothing to lose.
+void Replica::dismiss(raft::NodeId peer, std::string reason) {
+  const raft::ConfigState& config = raft_.config();
+  std::size_t others = 0;
+  for (const raft::NodeId voter : config.voters) others += voter != options_.self.id ? 1 : 0;
+  if (others == 0 || config.is_voter(peer)) dismissed_by_.insert(peer);
+  if (2 * dismissed_by_.size() > others) dismissal_ = std::move(reason);
+}
+
 Result<void> Replica::process(Instant now) {
   if (is_removed()) return Error{Errc::refused, "this member was removed from the cluster"};
   if (log_lost_) {
     return Error{Errc::corrupt,
                  "this member has acknowledged log entries that its data directory does not hold; "
-                 "when it is started again it asks the others for everything anew"};
+                 "when it is started again it asks the others for everything anew, and they say "
+                 "whether they still know it"};
   }
+  if (dismissal_) return Error{Errc::refused, *dismissal_};
   notice_leader(now);
   replace_leader(now);
   publish_self(now);

@@ -156,6 +156,10 @@ class Replica {
   void peer_unreachable(raft::NodeId peer);
   // Its process is gone, for sure: if it led, nobody does.
   void peer_gone(raft::NodeId peer, Instant now);
+  // `peer` says that this member has no place in the cluster any more. Once more than half of the
+  // other voters say so, process() fails with `reason`. A single one may be what is left of a
+  // cluster that was restored or founded again with the same ids.
+  void dismiss(raft::NodeId peer, std::string reason);
 
   // A snapshot of the state as it is now; it comes in an Output under the number returned.
   std::uint64_t begin_snapshot() { return begin_snapshot(0, 0); }
@@ -402,6 +406,8 @@ class Replica {
 
   // The others count on entries that are not here, and nobody said that this member repairs itself.
   bool log_lost_ = false;
+  std::set<raft::NodeId> dismissed_by_;
+  std::optional<std::string> dismissal_;
   // Of a member that repairs itself.
   Instant told_of_lost_log_{};
   Instant asked_for_vote_{};

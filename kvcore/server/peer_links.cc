@@ -169,22 +169,35 @@ void PeerLinks::gone(transport::MemberId peer) {
   core_.post([peer](replica::Replica& replica) { replica.peer_gone(peer, BootClock::now()); });
 }
 
-void PeerLinks::refused(transport::MemberId peer, std::string reason) {
-  core_.notice(name_of(peer) + " refuses this one: " + reason);
+void PeerLinks::not_reached(transport::MemberId peer, std::string reason) {
+  core_.notice(name_of(peer) + " cannot be reached: " + reason);
 }
 
-std::optional<std::string> PeerLinks::refuse(const transport::Identity& from, transport::MemberId) {
+void PeerLinks::refused(transport::MemberId peer, transport::LinkRefusal refusal) {
+  std::string text = name_of(peer) + " refuses this one: " + refusal.reason;
+  core_.notice(text);
+  if (!refusal.is_final) return;
+  core_.post(
+      [peer, text = std::move(text)](replica::Replica& replica) { replica.dismiss(peer, text); });
+}
+
+// Both last as long as the cluster lives: a member's number is not given again, and its data's
+// incarnation is known once for all.
+std::optional<transport::LinkRefusal> PeerLinks::refuse(const transport::Identity& from,
+                                                        transport::MemberId) {
   const std::lock_guard guard(mutex_);
+  const std::string name = "member " + hex(from.member);
   if (membership_.removed(from.member)) {
-    return "member " + hex(from.member) +
-           " was removed from the cluster; one that is added anew begins with an empty data "
-           "directory";
+    return transport::LinkRefusal{name +
+                                      " was removed from the cluster; one that is added anew "
+                                      "begins with an empty data directory",
+                                  /*is_final=*/true};
   }
   if (!membership_.accepts(from.member, from.incarnation)) {
-    return "member " + hex(from.member) +
-           " has come back without its data: remove it (conclave member remove), and add it again "
-           "with an "
-           "empty data directory";
+    return transport::LinkRefusal{name + " has come back without its data: remove it (conclave " +
+                                      "member remove " + hex(from.member) +
+                                      "), and add it again with an empty data directory",
+                                  /*is_final=*/true};
   }
   return std::nullopt;
 }

@@ -64,9 +64,10 @@ class PeerLinks final : private transport::Events {
   void received(const transport::Identity& from, std::string packet) override;
   void unreachable(transport::MemberId peer) override;
   void gone(transport::MemberId peer) override;
-  void refused(transport::MemberId peer, std::string reason) override;
-  std::optional<std::string> refuse(const transport::Identity& from,
-                                    transport::MemberId to) override;
+  void not_reached(transport::MemberId peer, std::string reason) override;
+  void refused(transport::MemberId peer, transport::LinkRefusal refusal) override;
+  std::optional<transport::LinkRefusal> refuse(const transport::Identity& from,
+                                               transport::MemberId to) override;
   std::unique_ptr<transport::SnapshotSink> snapshot_begins(
       const transport::Identity& from) override;
   std::string description() override;

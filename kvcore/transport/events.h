@@ -26,6 +26,14 @@ struct Identity {
   friend bool operator==(const Identity&, const Identity&) = default;
 };
 
+// Why a member takes no links from another one.
+struct LinkRefusal {
+  std::string reason;
+  bool is_final = false;  // it will be the same for as long as the refusing member's cluster lives
+
+  friend bool operator==(const LinkRefusal&, const LinkRefusal&) = default;
+};
+
 // What Links tells its owner.
 //
 // Caveats: no call may block (all links wait meanwhile, and a peer may take this member for silent)
@@ -48,14 +56,18 @@ class Events {
   // link to or from it is established.
   virtual void gone(MemberId peer) = 0;
 
+  // No link to the peer has been opened for several tries, and this is what the last one met: a
+  // connection refused, a certificate that is not trusted. Once for each reason, until one opens.
+  virtual void not_reached(MemberId peer, std::string reason) = 0;
+
   // The peer does not accept links from this member: another cluster, another data directory. Once
   // for each reason, until it accepts; it goes on being asked, slowly.
-  virtual void refused(MemberId peer, std::string reason) = 0;
+  virtual void refused(MemberId peer, LinkRefusal refusal) = 0;
 
-  // Whether a link or snapshot from `from` to `to` is accepted: nothing, or the reason, which the
+  // Whether a link or snapshot from `from` to `to` is accepted: nothing, or the refusal, which the
   // other side gets by refused(). Asked after the transport itself has seen that `from` is of this
   // cluster and `to` is this member.
-  virtual std::optional<std::string> refuse(const Identity& from, MemberId to) = 0;
+  virtual std::optional<LinkRefusal> refuse(const Identity& from, MemberId to) = 0;
 
   // Where a snapshot that `from` sends is to go; nullptr: none is wanted now.
   virtual std::unique_ptr<SnapshotSink> snapshot_begins(const Identity& from) = 0;

@@ -13,6 +13,10 @@ constexpr char kMember[] = "conclave-member";
 constexpr char kIncarnation[] = "conclave-incarnation";
 constexpr char kTo[] = "conclave-to";
 
+// Codes that gRPC itself never ends a call with.
+constexpr grpc::StatusCode kForNow = grpc::StatusCode::FAILED_PRECONDITION;
+constexpr grpc::StatusCode kFinal = grpc::StatusCode::NOT_FOUND;
+
 }  // namespace
 
 void write_hello(const Hello& hello, grpc::ClientContext& context) {
@@ -46,23 +50,24 @@ std::optional<Hello> read_hello(
   return hello;
 }
 
-std::optional<std::string> refusal_of(const Hello& hello, const Identity& self) {
+std::optional<LinkRefusal> refusal_of(const Hello& hello, const Identity& self) {
   if (hello.from.cluster_id != self.cluster_id) {
-    return "this member is of the cluster " + hex(self.cluster_id) + ", not of " +
-           hex(hello.from.cluster_id);
+    return LinkRefusal{"this member is of the cluster " + hex(self.cluster_id) + ", not of " +
+                       hex(hello.from.cluster_id)};
   }
   if (hello.to != self.member) {
-    return "this is the member " + hex(self.member) + ", not " + hex(hello.to);
+    return LinkRefusal{"this is the member " + hex(self.member) + ", not " + hex(hello.to)};
   }
   return std::nullopt;
 }
 
-grpc::Status refusal_status(const std::string& reason) {
-  return {grpc::StatusCode::FAILED_PRECONDITION, reason};
+grpc::Status refusal_status(const LinkRefusal& refusal) {
+  return {refusal.is_final ? kFinal : kForNow, refusal.reason};
 }
 
-bool is_refusal(const grpc::Status& status) {
-  return status.error_code() == grpc::StatusCode::FAILED_PRECONDITION;
+std::optional<LinkRefusal> refusal_in(const grpc::Status& status) {
+  if (status.error_code() != kFinal && status.error_code() != kForNow) return std::nullopt;
+  return LinkRefusal{status.error_message(), status.error_code() == kFinal};
 }
 
 }  // namespace conclave::transport

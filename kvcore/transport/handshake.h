@@ -23,10 +23,10 @@ std::optional<Hello> read_hello(
     const std::multimap<grpc::string_ref, grpc::string_ref>& client_metadata);
 
 // Whether the member `self` is whom the caller means: nothing, or the reason why not.
-std::optional<std::string> refusal_of(const Hello& hello, const Identity& self);
+std::optional<LinkRefusal> refusal_of(const Hello& hello, const Identity& self);
 
-// How a call ends that is not taken, and whether one ended so.
-grpc::Status refusal_status(const std::string& reason);
-bool is_refusal(const grpc::Status& status);
+// How a call ends that is not taken, and what one that ended so was told; nothing if it did not.
+grpc::Status refusal_status(const LinkRefusal& refusal);
+std::optional<LinkRefusal> refusal_in(const grpc::Status& status);
 
 }  // namespace conclave::transport

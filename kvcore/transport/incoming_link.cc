@@ -13,9 +13,9 @@ std::optional<grpc::Status> check_caller(const grpc::ServerContext& context,
     return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "the caller does not say who it is");
   }
   hello = *said;
-  std::optional<std::string> reason = refusal_of(hello, reception.self);
-  if (!reason) reason = reception.events.refuse(hello.from, hello.to);
-  if (reason) return refusal_status(*reason);
+  std::optional<LinkRefusal> refusal = refusal_of(hello, reception.self);
+  if (!refusal) refusal = reception.events.refuse(hello.from, hello.to);
+  if (refusal) return refusal_status(*refusal);
   return std::nullopt;
 }
 

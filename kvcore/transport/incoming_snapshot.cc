@@ -20,7 +20,7 @@ void IncomingSnapshot::on_called(bool ok) {
   await(reception_);
   if (const auto refusal = check_caller(context_, reception_, hello_)) return fail(*refusal);
   sink_ = reception_.events.snapshot_begins(hello_.from);
-  if (sink_ == nullptr) return fail(refusal_status("no snapshot is wanted now"));
+  if (sink_ == nullptr) return fail(refusal_status({"no snapshot is wanted now"}));
   read();
 }
 

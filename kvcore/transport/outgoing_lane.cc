@@ -15,9 +15,9 @@ class OutgoingLane::Call final : public std::enable_shared_from_this<Call> {
   Call(std::shared_ptr<OutgoingLane> lane, const std::shared_ptr<grpc::Channel>& channel)
       : lane_(std::move(lane)), hold_(lane_->loop_), stub_(PeerService::NewStub(channel)) {}
 
-  void start() {
+  void start(bool waits_for_connection) {
     write_hello(lane_->settings_.hello, context_);
-    context_.set_wait_for_ready(true);
+    context_.set_wait_for_ready(waits_for_connection);
     stream_ = stub_->PrepareAsyncLink(&context_, lane_->loop_.queue());
     stream_->StartCall(started_.begin(shared_from_this()));
   }
@@ -82,7 +82,7 @@ void OutgoingLane::dial() {
   const std::uint64_t dial = ++dials_;
   was_accepted_ = has_timed_out_ = false;
   call_ = std::make_shared<Call>(shared_from_this(), channels_[channel_index_]);
-  call_->start();
+  call_->start(timed_out_ < kTriesUntilExplained);
   loop_.after(settings_.dial_timeout, [weak = weak_from_this(), dial] {
     const auto lane = weak.lock();
     if (lane == nullptr || lane->dials_ != dial || lane->was_accepted_) return;
@@ -165,14 +165,29 @@ void OutgoingLane::call_ended(const grpc::Status& status) {
   if (closed_) return;
   const bool was_accepted = std::exchange(was_accepted_, false);
   if (!was_accepted) channel_index_ = (channel_index_ + 1) % channels_.size();
-  was_refused_ = is_refusal(status);
-  if (was_refused_) {
-    if (const auto owner = owner_.lock()) owner->lane_refused(status.error_message());
+  const std::optional<LinkRefusal> refusal = refusal_in(status);
+  was_refused_ = refusal.has_value();
+  if (refusal) {
+    timed_out_ = explained_ = 0;
+    if (const auto owner = owner_.lock()) owner->lane_refused(*refusal);
     return dial_after(redial_.after_refusal());
   }
-  if (has_timed_out_) return dial();
+  if (has_timed_out_) {
+    ++timed_out_;
+    return dial();
+  }
+  if (was_accepted) {
+    timed_out_ = explained_ = 0;
+  } else if (timed_out_ >= kTriesUntilExplained) {
+    explain(status.error_message());
+  }
   const auto lived = was_accepted ? steady_clock::now() - accepted_at_ : milliseconds(0);
   dial_after(redial_.after_break(std::chrono::duration_cast<milliseconds>(lived)));
+}
+
+void OutgoingLane::explain(const std::string& reason) {
+  if (++explained_ >= channels_.size()) timed_out_ = explained_ = 0;
+  if (const auto owner = owner_.lock()) owner->lane_not_opened(reason);
 }
 
 void OutgoingLane::dial_after(milliseconds pause) {

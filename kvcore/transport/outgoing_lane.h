@@ -28,7 +28,9 @@ class OutgoingLane final : public std::enable_shared_from_this<OutgoingLane> {
     // `address`: where the peer was reached, as gRPC writes it.
     virtual void lane_opened(const std::string& address) = 0;
     virtual void lane_broken() = 0;
-    virtual void lane_refused(const std::string& reason) = 0;
+    // Several tries came to nothing; see Events::not_reached().
+    virtual void lane_not_opened(const std::string& reason) = 0;
+    virtual void lane_refused(const LinkRefusal& refusal) = 0;
 
    protected:
     ~Owner() = default;
@@ -59,6 +61,9 @@ class OutgoingLane final : public std::enable_shared_from_this<OutgoingLane> {
  private:
   class Call;
 
+  // After so many tries that took too long, those that follow do not wait for a connection and so
+  // say why there is none: one for each of the channels.
+  static constexpr std::size_t kTriesUntilExplained = 3;
   // What one message carries at most, unless a single packet has more.
   static constexpr std::uint64_t kBatchBytesMax = 1024 * 1024;
 
@@ -70,6 +75,7 @@ class OutgoingLane final : public std::enable_shared_from_this<OutgoingLane> {
   void batch_written(bool ok);
   void call_ended(const grpc::Status& status);
   bool is_writing();
+  void explain(const std::string& reason);
 
   EventLoop& loop_;
   const Settings settings_;
@@ -84,7 +90,9 @@ class OutgoingLane final : public std::enable_shared_from_this<OutgoingLane> {
   bool has_timed_out_ = false;
   bool was_refused_ = false;  // the call before it
   bool closed_ = false;
-  std::uint64_t dials_ = 0;  // to know a timer that has been overtaken
+  std::size_t timed_out_ = 0;  // calls since one ended otherwise
+  std::size_t explained_ = 0;  // calls since those
+  std::uint64_t dials_ = 0;    // to know a timer that has been overtaken
 
   // Changed by the loop's thread only.
   std::atomic<std::size_t> channel_index_{0};

@@ -57,7 +57,7 @@ Result<void> OutgoingSnapshot::stream() {
 Result<void> OutgoingSnapshot::result_of(const grpc::Status& status) const {
   if (status.ok()) return {};
   if (is_cancelled_) return Error{Errc::cancelled, "the links were stopped"};
-  if (is_refusal(status)) return Error{Errc::refused, status.error_message()};
+  if (const auto refusal = refusal_in(status)) return Error{Errc::refused, refusal->reason};
   const bool sink_failed = status.error_code() == grpc::StatusCode::ABORTED;
   return Error{sink_failed ? Errc::io : Errc::unavailable, status.error_message()};
 }

@@ -7,6 +7,8 @@ namespace conclave::transport {
 namespace {
 
 constexpr std::chrono::milliseconds kLossReportPause{250};
+// For so many a peer that cannot be reached is told about.
+constexpr std::size_t kReasonsMax = 16;
 
 }  // namespace
 
@@ -61,7 +63,8 @@ void PeerLinks::incoming_broken(std::size_t left) {
 }
 
 void PeerLinks::lane_opened(const std::string& address) {
-  refusal_.clear();
+  not_reached_.clear();
+  refusal_ = {};
   presence_.link_opened();
   if (auto reached = socket_address(address)) address_ = reached;
   for (const auto& lane : lanes_) lane->hurry();
@@ -72,10 +75,16 @@ void PeerLinks::lane_broken() {
   follow(presence_.link_closed());
 }
 
-void PeerLinks::lane_refused(const std::string& reason) {
-  if (reason == refusal_) return;
-  refusal_ = reason;
-  around_.events.refused(peer_.id, reason);
+void PeerLinks::lane_not_opened(const std::string& reason) {
+  if (closed_ || not_reached_.size() >= kReasonsMax) return;
+  if (!not_reached_.insert(reason).second) return;
+  around_.events.not_reached(peer_.id, reason);
+}
+
+void PeerLinks::lane_refused(const LinkRefusal& refusal) {
+  if (refusal == refusal_) return;
+  refusal_ = refusal;
+  around_.events.refused(peer_.id, refusal);
 }
 
 void PeerLinks::follow(Presence::Next next) {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,7 +53,8 @@ class PeerLinks final : public OutgoingLane::Owner, public std::enable_shared_fr
  private:
   void lane_opened(const std::string& address) override;
   void lane_broken() override;
-  void lane_refused(const std::string& reason) override;
+  void lane_not_opened(const std::string& reason) override;
+  void lane_refused(const LinkRefusal& refusal) override;
 
   void follow(Presence::Next next);
   void probe();
@@ -70,7 +72,9 @@ class PeerLinks final : public OutgoingLane::Owner, public std::enable_shared_fr
   // The loop's thread only.
   bool closed_ = false;
   bool loss_just_reported_ = false;
-  std::string refusal_;  // the last that was told; "" since it accepted
+  // What was told since a lane opened last.
+  std::set<std::string> not_reached_;
+  LinkRefusal refusal_;
   Presence presence_;
   std::optional<SocketAddress> address_;
 };

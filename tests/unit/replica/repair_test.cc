@@ -57,5 +57,27 @@ TEST(RepairTest, MemberThatLostItsLogUnnoticedStops) {
   EXPECT_EQ(processed.error().code, Errc::corrupt);
 }
 
+// One may be left of a former cluster with the same ids; all others may not.
+TEST(RepairTest, MemberThatMostOthersDismissStops) {
+  test::MemoryStorage storage;
+  const auto replica = start(storage, false);
+  replica->dismiss(2, "two says so");
+  replica->dismiss(2, "two says so");
+  replica->dismiss(7, "a stranger says so");
+  EXPECT_TRUE(replica->process(kStart));
+  replica->dismiss(3, "three says so");
+  const Result<void> processed = replica->process(kStart);
+  ASSERT_FALSE(processed);
+  EXPECT_EQ(processed.error(), (Error{Errc::refused, "three says so"}));
+}
+
+// Its members are unknown to it.
+TEST(RepairTest, MemberThatHasNothingYetStopsWhenOneDismissesIt) {
+  test::MemoryStorage storage;
+  const auto replica = start(storage, true);
+  replica->dismiss(2, "two says so");
+  EXPECT_FALSE(replica->process(kStart));
+}
+
 }  // namespace
 }  // namespace conclave::replica

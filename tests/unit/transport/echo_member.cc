@@ -23,8 +23,9 @@ class Echo final : public Events {
   }
   void unreachable(MemberId) override {}
   void gone(MemberId) override {}
-  void refused(MemberId, std::string) override {}
-  std::optional<std::string> refuse(const Identity&, MemberId) override { return std::nullopt; }
+  void not_reached(MemberId, std::string) override {}
+  void refused(MemberId, LinkRefusal) override {}
+  std::optional<LinkRefusal> refuse(const Identity&, MemberId) override { return std::nullopt; }
   std::unique_ptr<SnapshotSink> snapshot_begins(const Identity&) override { return nullptr; }
   std::string description() override { return {}; }
 

@@ -37,15 +37,17 @@ TEST(Handshake, TakesNothingThatIsNotWhole) {
 TEST(Handshake, RefusesAnotherClusterAndACallForAnotherMember) {
   const Identity self{0xabc, 2, 9};
   EXPECT_EQ(refusal_of({{0xabc, 1, 7}, 2}, self), std::nullopt);
-  EXPECT_EQ(refusal_of({{0xdef, 1, 7}, 2}, self), "this member is of the cluster abc, not of def");
-  EXPECT_EQ(refusal_of({{0xabc, 1, 7}, 0x3f}, self), "this is the member 2, not 3f");
+  EXPECT_EQ(refusal_of({{0xdef, 1, 7}, 2}, self),
+            LinkRefusal{"this member is of the cluster abc, not of def"});
+  EXPECT_EQ(refusal_of({{0xabc, 1, 7}, 0x3f}, self), LinkRefusal{"this is the member 2, not 3f"});
 }
 
 TEST(Handshake, OnlyARefusalIsOne) {
-  EXPECT_TRUE(is_refusal(refusal_status("why")));
-  EXPECT_EQ(refusal_status("why").error_message(), "why");
-  EXPECT_FALSE(is_refusal(grpc::Status::OK));
-  EXPECT_FALSE(is_refusal(grpc::Status(grpc::StatusCode::UNAVAILABLE, "")));
+  for (const LinkRefusal& refusal : {LinkRefusal{"why"}, LinkRefusal{"why", true}}) {
+    EXPECT_EQ(refusal_in(refusal_status(refusal)), refusal);
+  }
+  EXPECT_EQ(refusal_in(grpc::Status::OK), std::nullopt);
+  EXPECT_EQ(refusal_in(grpc::Status(grpc::StatusCode::UNAVAILABLE, "")), std::nullopt);
 }
 
 }  // namespace

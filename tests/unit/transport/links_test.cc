@@ -146,7 +146,7 @@ TEST_F(LinksTest, ALinkComesBackThoughThePeerDoesNotDial) {
 }
 
 TEST_F(LinksTest, AnIncomingLinkAloneShowsThatThePeerIsGone) {
-  b_.events.refusing = [](const Identity&, MemberId) { return "not you"; };
+  b_.events.refusing = [](const Identity&, MemberId) { return LinkRefusal{"not you"}; };
   a_.start();
   b_.start();
   a_.links->set_peers({b_.as_peer()});

@@ -27,14 +27,15 @@ constexpr std::string_view kKnock = "knock ";
 class Recorder final : public Events {
  public:
   // Set before the links start.
-  std::function<std::optional<std::string>(const Identity&, MemberId)> refusing;
+  std::function<std::optional<LinkRefusal>(const Identity&, MemberId)> refusing;
   std::function<std::unique_ptr<SnapshotSink>(const Identity&)> sink_maker;
 
   std::vector<std::string> packets;
   std::set<std::string> knocks;
   std::map<MemberId, int> losses;
   std::map<MemberId, int> goings;
-  std::vector<std::pair<MemberId, std::string>> refusals;
+  std::vector<std::pair<MemberId, LinkRefusal>> refusals;
+  std::vector<std::pair<MemberId, std::string>> failures;  // to reach the other
 
   template <class Condition>
   bool wait_for(Condition condition) {
@@ -74,10 +75,13 @@ class Recorder final : public Events {
   void gone(MemberId peer) override {
     change([&] { ++goings[peer]; });
   }
-  void refused(MemberId peer, std::string reason) override {
-    change([&] { refusals.emplace_back(peer, std::move(reason)); });
+  void not_reached(MemberId peer, std::string reason) override {
+    change([&] { failures.emplace_back(peer, std::move(reason)); });
   }
-  std::optional<std::string> refuse(const Identity& from, MemberId to) override {
+  void refused(MemberId peer, LinkRefusal refusal) override {
+    change([&] { refusals.emplace_back(peer, std::move(refusal)); });
+  }
+  std::optional<LinkRefusal> refuse(const Identity& from, MemberId to) override {
     return refusing ? refusing(from, to) : std::nullopt;
   }
   std::unique_ptr<SnapshotSink> snapshot_begins(const Identity& from) override {

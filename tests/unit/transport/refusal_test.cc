@@ -20,7 +20,7 @@ class RefusalTest : public ::testing::Test {
   std::string reason() {
     auto& refusals = a_.events.refusals;
     a_.events.wait_for([&] { return !refusals.empty(); });
-    return a_.events.look([&] { return refusals.empty() ? "" : refusals.front().second; });
+    return a_.events.look([&] { return refusals.empty() ? "" : refusals.front().second.reason; });
   }
 
   Member a_{1};
@@ -41,25 +41,28 @@ TEST_F(RefusalTest, AnotherMemberThanWasMeant) {
 }
 
 TEST_F(RefusalTest, AMemberThatThePeerRefusesItself) {
+  const LinkRefusal first{"unknown member"};
+  const LinkRefusal second{"still unknown \xc3\xa9", /*is_final=*/true};
   std::atomic<int> asked{0};
-  b_.events.refusing = [&](const Identity& from, MemberId to) -> std::optional<std::string> {
+  // After many refusals it changes its mind, its reason before that.
+  b_.events.refusing = [&](const Identity& from, MemberId to) {
     EXPECT_EQ(from, (Identity{kCluster, 1, 10}));
     EXPECT_EQ(to, 2U);
-    // After many refusals it changes its mind, its reason before that.
     const int times = ++asked;
-    if (times > 12) return std::nullopt;
-    return times > 6 ? "still unknown \xc3\xa9" : "unknown member";
+    if (times > 12) return std::optional<LinkRefusal>();
+    return std::optional(times > 6 ? second : first);
   };
   dial(2);
   EXPECT_EQ(reason(), "unknown member");
   a_.reach(b_);
   const auto refusals = a_.events.look([&] { return a_.events.refusals; });
   ASSERT_EQ(refusals.size(), 2U) << "once for each reason";
-  EXPECT_EQ(refusals.back().second, "still unknown \xc3\xa9");
+  EXPECT_EQ(refusals.front().second, first);
+  EXPECT_EQ(refusals.back().second, second);
 }
 
 TEST_F(RefusalTest, ASnapshotIsRefusedAsALinkIs) {
-  b_.events.refusing = [](const Identity&, MemberId) { return "not you"; };
+  b_.events.refusing = [](const Identity&, MemberId) { return LinkRefusal{"not you"}; };
   dial(2);
   EXPECT_EQ(reason(), "not you");
   std::promise<Result<void>> ended;

@@ -67,6 +67,20 @@ TEST_F(TlsTest, WhoShowsNoneIsNotLetInWhereOneIsAskedFor) {
   EXPECT_TRUE(fetch_description({b_.url()}, files(false), std::chrono::seconds(30)));
 }
 
+TEST_F(TlsTest, WhoDoesNotTrustAPeerIsToldWhyThereIsNoLink) {
+  a_.options.dial_timeout = std::chrono::milliseconds(300);
+  std::ofstream(directory_.path() / "other.crt") << test::kOtherCertificate;
+  listener::TlsFiles distrusting = files();
+  distrusting.trusted_ca = directory_.path() / "other.crt";
+  start(a_, distrusting);
+  start(b_, files());
+  a_.links->set_peers({b_.as_peer()});
+  ASSERT_TRUE(a_.events.wait_for([&] { return !a_.events.failures.empty(); }));
+  const auto [peer, reason] = a_.events.look([&] { return a_.events.failures.front(); });
+  EXPECT_EQ(peer, 2U);
+  EXPECT_NE(reason.find("certificate verify failed"), std::string::npos) << reason;
+}
+
 TEST_F(TlsTest, PlainConnectionsAreNotLetIn) {
   start(a_, files());
   const std::string plain = "http" + a_.url().substr(5);
