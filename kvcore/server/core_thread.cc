@@ -355,7 +355,7 @@ void CoreThread::carry_out_for_peers(replica::Output& output) {
       open_pieces(std::move(snapshot));
     }
   }
-  if (output.discard_arrived) end_arrival();
+  if (output.discard_arrived) discard_arrival();
   install_if_due();
 }
 
@@ -364,6 +364,18 @@ void CoreThread::take_arrived(std::shared_ptr<ArrivedSnapshot> arrived) {
   arrived_ = std::move(arrived);
   replica_->snapshot_arrived(arrived_->data_incarnation, arrived_->head, std::move(arrived_->state),
                              BootClock::now());
+}
+
+// What came takes room that the log may need, and it must be gone before another one comes.
+void CoreThread::discard_arrival() {
+  store_thread_->run_soon([this, arrived = std::exchange(arrived_, {})]() mutable -> Result<void> {
+    arrived.reset();
+    if (const Result<void> cleared = directory_.clear_incoming(); !cleared) {
+      notice(cleared.error().message);
+    }
+    post([this] { links_->arrival_over(); });
+    return {};
+  });
 }
 
 void CoreThread::end_arrival() {

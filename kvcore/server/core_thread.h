@@ -130,6 +130,7 @@ class CoreThread final : public Node {
   void write_log();
   void install_if_due();
   void take_arrived(std::shared_ptr<ArrivedSnapshot> arrived);
+  void discard_arrival();
   void end_arrival();
   void log_persisted(std::uint64_t number);
   void finish_installation(std::uint64_t persisted);

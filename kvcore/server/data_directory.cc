@@ -176,7 +176,12 @@ Result<std::optional<raft::LogPosition>> DataDirectory::resume_installation() co
 }
 
 Result<void> DataDirectory::mark_damaged(const std::string& reason) const {
-  return write_durably(damaged(), with_checksum(reason));
+  const Result<void> written = write_durably(damaged(), with_checksum(reason));
+  if (written) return {};
+  // On a disk that is full the name alone is a mark.
+  const Result<bool> is_named = exists(damaged());
+  if (!is_named || !*is_named) return written;
+  return wal::PosixDisk().sync_directory(path_);
 }
 
 Result<std::optional<std::string>> DataDirectory::damage() const {

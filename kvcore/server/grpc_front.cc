@@ -126,6 +126,9 @@ void GrpcFront::shutdown(std::chrono::milliseconds patience) {
     parts_->listener->shut_down(*parts_->server, kCloseGrace);
     parts_->loop->take_no_more_calls();
     parts_->server->Wait();
+    // What was cut ends only now; the loop is still there to take it.
+    constexpr std::chrono::seconds kLastPatience{1};
+    parts_->calls.wait_until_none(kLastPatience);
     parts_->loop->drive(nullptr);
     if (!parts_->is_host) parts_->loop->shutdown();
   });

@@ -105,21 +105,6 @@ class RequestHandler {
                       etcdserverpb::StatusResponse* response, Done done) = 0;
   virtual void hash_kv(const etcdserverpb::HashKVRequest& request,
                        etcdserverpb::HashKVResponse* response, Done done) = 0;
-  // etcd hashes the whole of its store's file, which no two servers have in common. Here it is the
-  // hash of what hash_kv() covers.
-  void hash(const etcdserverpb::HashRequest&, etcdserverpb::HashResponse* response, Done done) {
-    struct Question {
-      etcdserverpb::HashKVRequest request;
-      etcdserverpb::HashKVResponse response;
-    };
-    auto question = std::make_shared<Question>();
-    hash_kv(question->request, &question->response,
-            [question, response, done = std::move(done)](std::optional<api::Refusal> refusal) {
-              *response->mutable_header() = question->response.header();
-              response->set_hash(question->response.hash());
-              done(refusal);
-            });
-  }
   virtual void alarm(const etcdserverpb::AlarmRequest& request,
                      etcdserverpb::AlarmResponse* response, Done done) = 0;
   // Makes the store's file smaller; reads go on meanwhile, and writes as long as they find room in

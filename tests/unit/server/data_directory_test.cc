@@ -1,10 +1,12 @@
 #include "conclave/server/data_directory.h"
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "tests/support/fresh_directory.h"
 
@@ -97,6 +99,20 @@ TEST_F(DataDirectoryTest, DamageFoundWhileItRanIsRememberedUntilItIsPutAside) {
   ASSERT_TRUE(directory_.put_aside());
   EXPECT_FALSE(*directory_.damage());
   EXPECT_TRUE(*directory_.is_repairing());
+}
+
+// A file that may not grow stands for a disk that is full.
+TEST_F(DataDirectoryTest, DamageIsRememberedOnAFullDisk) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit full{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &full), 0);
+  const Result<void> marked = directory_.mark_damaged("why");
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_TRUE(marked) << marked.error().message;
+  EXPECT_TRUE(*directory_.damage());
 }
 
 TEST_F(DataDirectoryTest, WhoTheMemberIsIsReadBackOrSaidToBeDamaged) {
