@@ -128,7 +128,7 @@ class Parser {
       words_.erase(words_.begin() + static_cast<std::ptrdiff_t>(first));
       return {};
     }
-    if (!group) return wrong("unknown command " + quoted(words_[first]));
+    if (!group) return unknown_command(first);
     std::string known;
     for (const Verb& verb : verbs_) {
       if (!verb.name.starts_with(words_[first] + " ")) continue;
@@ -145,6 +145,21 @@ class Parser {
     }
     const std::string found = second < words_.size() ? quoted(words_[second]) : "nothing";
     return wrong("conclave " + words_[first] + " takes one of " + known + ", not " + found);
+  }
+
+  // A flag before it that there is not may have left its value where the command should stand.
+  Error unknown_command(std::size_t at) const {
+    for (std::size_t i = 0; i < at; ++i) {
+      const std::string name = words_[i].substr(0, words_[i].find('='));
+      const auto is_meant = [&](const Flag& flag) {
+        return name == "--" + std::string(flag.name) ||
+               (flag.letter != 0 && name.starts_with(std::string{'-', flag.letter}));
+      };
+      const bool is_known = is_meant(kHelp) || std::ranges::any_of(global_flags(), is_meant);
+      if (is_flag(name) && !is_known) return wrong("unknown flag " + name);
+      if (swallows_next(words_[i])) ++i;
+    }
+    return wrong("unknown command " + quoted(words_[at]));
   }
 
   // `conclave --version` is the verb of that name.

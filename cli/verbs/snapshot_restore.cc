@@ -4,6 +4,8 @@
 
 #include "conclave/base/bytes.h"
 #include "conclave/base/url.h"
+#include "conclave/cli/format/table.h"
+#include "conclave/cli/format/text.h"
 #include "conclave/cli/verbs/context.h"
 #include "conclave/cli/verbs/verb_table.h"
 #include "conclave/server/restore.h"
@@ -21,6 +23,11 @@ Result<std::string> show(const Arguments& arguments, const SnapshotSummary& summ
            ",\"records\":" + number(summary.records) + ",\"leases\":" + number(summary.leases) +
            ",\"bytes\":" + number(summary.bytes) + ",\"checksum\":" + number(summary.checksum) +
            "}\n";
+  }
+  if (format == "table") {
+    return draw_table({"HASH", "REVISION", "RECORDS", "LEASES", "SIZE"},
+                      {{hex(summary.checksum), number(summary.revision), number(summary.records),
+                        number(summary.leases), human_size(summary.bytes)}});
   }
   if (format != "simple") {
     return Error{Errc::invalid_argument,
@@ -77,6 +84,8 @@ int run_snapshot_restore(const Invocation& invocation) {
   const Arguments& arguments = invocation.arguments;
   const auto options = member_of(arguments);
   if (!options) return fail(options.error());
+  // A format that cannot show it is refused before the work, not after.
+  if (const auto shown = show(arguments, {}); !shown) return fail(shown.error());
   const auto summary = server::restore_snapshot(arguments.operands.at(0), *options);
   if (!summary) return fail(summary.error());
   return print(show(arguments, *summary));

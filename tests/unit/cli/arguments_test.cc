@@ -132,6 +132,8 @@ TEST_F(ArgumentsTest, TheEnvironmentFillsInAndTheCommandLineWins) {
 TEST_F(ArgumentsTest, ComplaintsNameTheWord) {
   EXPECT_THAT(complaint({"bogus"}), HasSubstr("\"bogus\""));
   EXPECT_THAT(complaint({"get", "a", "--bogus"}), HasSubstr("--bogus"));
+  EXPECT_THAT(complaint({"--comand-timeout", "5s", "get", "a"}), HasSubstr("--comand-timeout"));
+  EXPECT_THAT(complaint({"--help", "-w", "json", "bogus"}), HasSubstr("\"bogus\""));
   EXPECT_THAT(complaint({"get", "a", "--limit", "foo"}), HasSubstr("--limit"));
   EXPECT_THAT(complaint({"get", "a", "--limit", "foo"}), HasSubstr("\"foo\""));
   EXPECT_THAT(complaint({"get", "a", "--limit"}), HasSubstr("limit"));
