@@ -88,6 +88,11 @@ Result<std::optional<std::string>> DataDirectory::read_member() const {
   const Result<bool> is_there = exists(member());
   if (!is_there) return is_there.error();
   if (!*is_there) return std::optional<std::string>();
+  std::error_code error;
+  if (fs::is_directory(member(), error)) {
+    return Error{Errc::refused,
+                 path_ + " is a data directory of etcd's; choose another with " + "--data-dir"};
+  }
   std::optional<std::string> bytes = read_checked(member());
   if (bytes) return bytes;
   return Error{Errc::corrupt, member() + " is damaged; it says which member this is"};

@@ -18,6 +18,13 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kPieceBytes = 1 << 20;
 
+// How bbolt's files begin, which etcd's snapshots are.
+bool is_of_etcd(std::string_view bytes) {
+  constexpr std::string_view kMagic = "\xed\xda\x0c\xed";
+  constexpr std::size_t kMagicAt = 16;
+  return bytes.size() > kMagicAt && bytes.substr(kMagicAt).starts_with(kMagic);
+}
+
 Result<SnapshotSummary> read_all(const std::string& path, replica::SnapshotReader& reader) {
   std::ifstream file(path, std::ios::binary);
   if (!file) return Error{Errc::io, "cannot read " + path};
@@ -25,6 +32,10 @@ Result<SnapshotSummary> read_all(const std::string& path, replica::SnapshotReade
   while (file) {
     file.read(piece.data(), static_cast<std::streamsize>(piece.size()));
     const std::string_view bytes(piece.data(), static_cast<std::size_t>(file.gcount()));
+    if (reader.byte_count() == 0 && is_of_etcd(bytes)) {
+      return Error{Errc::refused, path + " is a snapshot of etcd's, which only etcd can read; " +
+                                      "etcdctl make-mirror copies keys from a running etcd"};
+    }
     if (Result<void> added = reader.add(bytes); !added) {
       return Error{added.error().code, path + ": " + added.error().message};
     }

@@ -263,6 +263,10 @@ TEST_F(ClusterTest, EtcdctlAcceptsASavedSnapshot) {
   const json status = json::parse(text, nullptr, /*allow_exceptions=*/false);
   ASSERT_FALSE(status.is_discarded()) << text;
   EXPECT_EQ(status["revision"], 11);
+  const Ended refused = run({"snapshot", "restore", file("b.db"), "--data-dir", file("new")});
+  EXPECT_EQ(refused.status, 1);
+  EXPECT_THAT(refused.output, HasSubstr("is a snapshot of etcd's"));
+  EXPECT_FALSE(std::filesystem::exists(file("new")));
 }
 
 TEST_F(ClusterTest, AMemberWithoutAQuorumIsSavedOnlyIfItIsMeant) {

@@ -121,6 +121,9 @@ TEST_F(DataDirectoryTest, WhoTheMemberIsIsReadBackOrSaidToBeDamaged) {
   EXPECT_EQ(*directory_.read_member(), "somebody");
   std::ofstream(path("member"), std::ios::app) << "x";
   EXPECT_EQ(directory_.read_member().error().code, Errc::corrupt);
+  fs::remove(path("member"));
+  fs::create_directory(path("member"));
+  EXPECT_EQ(directory_.read_member().error().code, Errc::refused) << "etcd's";
 }
 
 }  // namespace
