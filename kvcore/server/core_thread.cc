@@ -366,21 +366,25 @@ void CoreThread::take_arrived(std::shared_ptr<ArrivedSnapshot> arrived) {
                              BootClock::now());
 }
 
-// What came takes room that the log may need, and it must be gone before another one comes.
-void CoreThread::discard_arrival() {
-  store_thread_->run_soon([this, arrived = std::exchange(arrived_, {})]() mutable -> Result<void> {
+// Its files are seen to before another snapshot may come: they have the same names.
+void CoreThread::end_arrival(std::function<Result<void>()> see_to_files) {
+  store_thread_->run_soon([this, arrived = std::exchange(arrived_, {}),
+                           see_to_files = std::move(see_to_files)]() mutable -> Result<void> {
     arrived.reset();
-    if (const Result<void> cleared = directory_.clear_incoming(); !cleared) {
-      notice(cleared.error().message);
-    }
+    if (Result<void> done = see_to_files(); !done) return done;
     post([this] { links_->arrival_over(); });
     return {};
   });
 }
 
-void CoreThread::end_arrival() {
-  arrived_.reset();
-  links_->arrival_over();
+// What came takes room that the log may need.
+void CoreThread::discard_arrival() {
+  end_arrival([this]() -> Result<void> {
+    if (const Result<void> cleared = directory_.clear_incoming(); !cleared) {
+      notice(cleared.error().message);
+    }
+    return {};
+  });
 }
 
 // The stores change places first; until then the log writes from the installation on wait here.
@@ -411,8 +415,7 @@ void CoreThread::finish_installation(std::uint64_t persisted) {
   if (installed_by_ == 0 || persisted < installed_by_) return;
   installed_by_ = 0;
   store_ = arrived_->store;
-  store_thread_->run_soon([this] { return directory_.end_installation(); });
-  end_arrival();
+  end_arrival([this] { return directory_.end_installation(); });
   notice("a snapshot of another member was installed");
 }
 

@@ -131,7 +131,7 @@ class CoreThread final : public Node {
   void install_if_due();
   void take_arrived(std::shared_ptr<ArrivedSnapshot> arrived);
   void discard_arrival();
-  void end_arrival();
+  void end_arrival(std::function<Result<void>()> see_to_files);
   void log_persisted(std::uint64_t number);
   void finish_installation(std::uint64_t persisted);
   void open_pieces(replica::Output::Snapshot snapshot);
