@@ -182,11 +182,16 @@ void Replica::tick(Instant now) {
 
 // Who knows no members yet, since it waits for everything, has nothing to lose.
 void Replica::dismiss(raft::NodeId peer, std::string reason) {
-  const raft::ConfigState& config = raft_.config();
+  dismissed_by_.insert(peer);
+  const std::set<raft::NodeId>& voters = raft_.config().voters;
   std::size_t others = 0;
-  for (const raft::NodeId voter : config.voters) others += voter != options_.self.id ? 1 : 0;
-  if (others == 0 || config.is_voter(peer)) dismissed_by_.insert(peer);
-  if (2 * dismissed_by_.size() > others) dismissal_ = std::move(reason);
+  std::size_t dismissing = 0;
+  for (const raft::NodeId voter : voters) {
+    if (voter == options_.self.id) continue;
+    ++others;
+    dismissing += dismissed_by_.contains(voter) ? 1 : 0;
+  }
+  if (voters.empty() || 2 * dismissing > others) dismissal_ = std::move(reason);
 }
 
 Result<void> Replica::process(Instant now) {

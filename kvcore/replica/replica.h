@@ -160,6 +160,8 @@ class Replica {
   // other voters say so, process() fails with `reason`. A single one may be what is left of a
   // cluster that was restored or founded again with the same ids.
   void dismiss(raft::NodeId peer, std::string reason);
+  // It takes that back.
+  void accept(raft::NodeId peer) { dismissed_by_.erase(peer); }
 
   // A snapshot of the state as it is now; it comes in an Output under the number returned.
   std::uint64_t begin_snapshot() { return begin_snapshot(0, 0); }

@@ -181,6 +181,11 @@ void PeerLinks::refused(transport::MemberId peer, transport::LinkRefusal refusal
       [peer, text = std::move(text)](replica::Replica& replica) { replica.dismiss(peer, text); });
 }
 
+void PeerLinks::accepted(transport::MemberId peer) {
+  core_.notice(name_of(peer) + " accepts this one again");
+  core_.post([peer](replica::Replica& replica) { replica.accept(peer); });
+}
+
 // Both last as long as the cluster lives: a member's number is not given again, and its data's
 // incarnation is known once for all.
 std::optional<transport::LinkRefusal> PeerLinks::refuse(const transport::Identity& from,

@@ -66,6 +66,7 @@ class PeerLinks final : private transport::Events {
   void gone(transport::MemberId peer) override;
   void not_reached(transport::MemberId peer, std::string reason) override;
   void refused(transport::MemberId peer, transport::LinkRefusal refusal) override;
+  void accepted(transport::MemberId peer) override;
   std::optional<transport::LinkRefusal> refuse(const transport::Identity& from,
                                                transport::MemberId to) override;
   std::unique_ptr<transport::SnapshotSink> snapshot_begins(

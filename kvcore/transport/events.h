@@ -63,6 +63,8 @@ class Events {
   // The peer does not accept links from this member: another cluster, another data directory. Once
   // for each reason, until it accepts; it goes on being asked, slowly.
   virtual void refused(MemberId peer, LinkRefusal refusal) = 0;
+  // The peer that refused accepts links by now.
+  virtual void accepted(MemberId peer) = 0;
 
   // Whether a link or snapshot from `from` to `to` is accepted: nothing, or the refusal, which the
   // other side gets by refused(). Asked after the transport itself has seen that `from` is of this

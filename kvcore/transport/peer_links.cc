@@ -64,7 +64,7 @@ void PeerLinks::incoming_broken(std::size_t left) {
 
 void PeerLinks::lane_opened(const std::string& address) {
   not_reached_.clear();
-  refusal_ = {};
+  if (std::exchange(refusal_, {}) != LinkRefusal{} && !closed_) around_.events.accepted(peer_.id);
   presence_.link_opened();
   if (auto reached = socket_address(address)) address_ = reached;
   for (const auto& lane : lanes_) lane->hurry();

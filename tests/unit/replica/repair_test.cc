@@ -64,6 +64,10 @@ TEST(RepairTest, MemberThatMostOthersDismissStops) {
   replica->dismiss(2, "two says so");
   replica->dismiss(2, "two says so");
   replica->dismiss(7, "a stranger says so");
+  replica->accept(2);
+  replica->dismiss(3, "three says so");
+  replica->accept(3);
+  replica->dismiss(2, "two says so again");
   EXPECT_TRUE(replica->process(kStart));
   replica->dismiss(3, "three says so");
   const Result<void> processed = replica->process(kStart);

@@ -25,6 +25,7 @@ class Echo final : public Events {
   void gone(MemberId) override {}
   void not_reached(MemberId, std::string) override {}
   void refused(MemberId, LinkRefusal) override {}
+  void accepted(MemberId) override {}
   std::optional<LinkRefusal> refuse(const Identity&, MemberId) override { return std::nullopt; }
   std::unique_ptr<SnapshotSink> snapshot_begins(const Identity&) override { return nullptr; }
   std::string description() override { return {}; }

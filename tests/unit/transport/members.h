@@ -34,6 +34,7 @@ class Recorder final : public Events {
   std::set<std::string> knocks;
   std::map<MemberId, int> losses;
   std::map<MemberId, int> goings;
+  std::map<MemberId, int> acceptances;
   std::vector<std::pair<MemberId, LinkRefusal>> refusals;
   std::vector<std::pair<MemberId, std::string>> failures;  // to reach the other
 
@@ -80,6 +81,9 @@ class Recorder final : public Events {
   }
   void refused(MemberId peer, LinkRefusal refusal) override {
     change([&] { refusals.emplace_back(peer, std::move(refusal)); });
+  }
+  void accepted(MemberId peer) override {
+    change([&] { ++acceptances[peer]; });
   }
   std::optional<LinkRefusal> refuse(const Identity& from, MemberId to) override {
     return refusing ? refusing(from, to) : std::nullopt;

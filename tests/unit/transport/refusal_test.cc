@@ -59,6 +59,7 @@ TEST_F(RefusalTest, AMemberThatThePeerRefusesItself) {
   ASSERT_EQ(refusals.size(), 2U) << "once for each reason";
   EXPECT_EQ(refusals.front().second, first);
   EXPECT_EQ(refusals.back().second, second);
+  EXPECT_EQ(a_.events.look([&] { return a_.events.acceptances[2]; }), 1);
 }
 
 TEST_F(RefusalTest, ASnapshotIsRefusedAsALinkIs) {
