@@ -9,6 +9,7 @@ namespace {
 using etcdserverpb::RangeRequest;
 using etcdserverpb::RangeResponse;
 
+constexpr std::uint64_t kRunBytesMax = 16 << 20;
 constexpr std::size_t kNoLimit = std::numeric_limits<std::size_t>::max();
 bool has_filter(const RangeRequest& request) {
   return request.min_mod_revision() != 0 || request.max_mod_revision() != 0 ||
@@ -106,8 +107,10 @@ bool RangeWalk::look_at(std::string_view key, const KeyVersion& version, WalkBud
     return false;
   }
   budget.take(WalkBudget::kWorkOfValue, record->value().size());
+  run_bytes_ += key.size() + record->value().size();
   run_.back().record = std::move(record);
-  return true;
+  if (run_bytes_ > kRunBytesMax) close_run();
+  return !refusal_;
 }
 
 bool RangeWalk::emit(std::string_view key, const KeyVersion& version, WalkBudget& budget) {
@@ -157,6 +160,7 @@ void RangeWalk::close_run() {
       run_.begin(), wanted, run_.end(),
       [this](const Found& left, const Found& right) { return comes_before(left, right); });
   run_.erase(wanted, run_.end());
+  run_bytes_ = 0;
   byte_count_ += run_.size() * sizeof(Found);
   for (const Found& found : run_) {
     if (found.record) byte_count_ += found.key.size() + found.record->value().size();

@@ -113,8 +113,10 @@ class RangeWalk {
   std::size_t emitted_ = 0;
   std::uint64_t byte_count_ = 0;
 
-  // A sort: what each step found makes a sorted run, and the runs are merged on the way out.
+  // A sort: what each step found makes a sorted run, and the runs are merged on the way out. Of a
+  // step that reads many values, what is beyond the limit is dropped in between.
   std::vector<Found> run_;
+  std::uint64_t run_bytes_ = 0;  // of values
   std::vector<std::vector<Found>> runs_;
   std::vector<Cursor> heap_;
 };
