@@ -155,7 +155,12 @@ class Parser {
         return name == "--" + std::string(flag.name) ||
                (flag.letter != 0 && name.starts_with(std::string{'-', flag.letter}));
       };
-      const bool is_known = is_meant(kHelp) || std::ranges::any_of(global_flags(), is_meant);
+      const auto takes_it = [&](const Verb& verb) {
+        return std::ranges::any_of(verb.flags, is_meant);
+      };
+      const bool is_known = name == "--version" || is_meant(kHelp) ||
+                            std::ranges::any_of(global_flags(), is_meant) ||
+                            std::ranges::any_of(verbs_, takes_it);
       if (is_flag(name) && !is_known) return wrong("unknown flag " + name);
       if (swallows_next(words_[i])) ++i;
     }

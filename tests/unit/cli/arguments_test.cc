@@ -133,7 +133,9 @@ TEST_F(ArgumentsTest, ComplaintsNameTheWord) {
   EXPECT_THAT(complaint({"bogus"}), HasSubstr("\"bogus\""));
   EXPECT_THAT(complaint({"get", "a", "--bogus"}), HasSubstr("--bogus"));
   EXPECT_THAT(complaint({"--comand-timeout", "5s", "get", "a"}), HasSubstr("--comand-timeout"));
-  EXPECT_THAT(complaint({"--help", "-w", "json", "bogus"}), HasSubstr("\"bogus\""));
+  for (const char* flag : {"--help", "--version", "--prefix", "--ttl=5s"}) {
+    EXPECT_THAT(complaint({flag, "-w", "json", "bogus"}), HasSubstr("\"bogus\"")) << flag;
+  }
   EXPECT_THAT(complaint({"get", "a", "--limit", "foo"}), HasSubstr("--limit"));
   EXPECT_THAT(complaint({"get", "a", "--limit", "foo"}), HasSubstr("\"foo\""));
   EXPECT_THAT(complaint({"get", "a", "--limit"}), HasSubstr("limit"));
