@@ -221,6 +221,10 @@ std::optional<Refusal> Replica::refuse_for_load(const AnyCall& call) const {
   if (!is_write(call)) return std::nullopt;
   const std::uint64_t uncommitted = state_.store().uncommitted_bytes();
   if (uncommitted >= options_.max_uncommitted_bytes) return Refusal::too_many_requests;
+  // What waits for a leader, or for its answer, is here twice: as the call and as the proposal.
+  if (pending_.bytes() + parked_.bytes() >= 4 * options_.max_uncommitted_bytes) {
+    return Refusal::too_many_requests;
+  }
   // What changes nothing makes no batch larger, but stays in the log until the store has gone on.
   if (raft_.log().payload_bytes() >= 2 * options_.max_uncommitted_bytes) {
     return Refusal::too_many_requests;
@@ -254,6 +258,7 @@ bool Replica::propose_quota_alarm(bool raise, Instant now) {
   const std::uint64_t sequence = next_sequence_;
   if (!propose_own(std::move(proposal), now)) return false;
   alarm_sequence_ = sequence;
+  alarm_proposed_ = now;
   return true;
 }
 

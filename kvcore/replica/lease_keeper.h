@@ -44,6 +44,9 @@ class LeaseKeeper {
   std::optional<Instant> renewal_begun() const {
     return renewal_sequence_ == 0 ? std::nullopt : std::optional(begun_);
   }
+  bool is_renewing(std::uint64_t sequence) const {
+    return renewal_sequence_ != 0 && renewal_sequence_ == sequence;
+  }
   // When begin_renewal() has something to give, as far as that is known.
   std::optional<Instant> next_renewal() const {
     if (renewal_sequence_ != 0 || waiting_.empty()) return std::nullopt;

@@ -1,6 +1,7 @@
 // Between members: the consensus's messages, and writes on their way to the leader's log.
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <utility>
 
 #include "conclave/base/planted_bugs.h"
@@ -69,6 +70,8 @@ std::optional<Refusal> Replica::send_to_log(Write write, Instant now) {
   std::optional<Refusal> refusal = Refusal::no_leader;
   std::string payload;
   if (raft_.role() == raft::Role::leader) {
+    // It may lead since a moment ago, and its clock stand where it last applied an entry.
+    notice_leader(now);
     clock_.advance(now);
     refusal = append(write, payload, now);
   } else if (may_send()) {
@@ -84,7 +87,7 @@ std::optional<Refusal> Replica::send_to_log(Write write, Instant now) {
   if (is_grouped()) pending.proposal = std::move(payload);
   if (refusal) {
     if (pending.proposal.empty()) return refusal;
-    parked_.push_back(std::move(pending));
+    parked_.add(next_parked_++, std::move(pending));
   } else {
     pending_.add(sequence, std::move(pending));
   }
@@ -110,7 +113,7 @@ std::optional<Refusal> Replica::append(Write& write, std::string& payload, Insta
 
 void Replica::send_parked(Instant now) {
   if (!may_send()) return;
-  for (PendingCalls::Pending& call : std::exchange(parked_, {})) {
+  for (PendingCalls::Pending& call : parked_.take_before(std::numeric_limits<raft::Term>::max())) {
     Write write{call.id, call.response, {}, call.deadline};
     const bool readable = parse_proposal(call.proposal, write.proposal);
     CONCLAVE_CHECK(readable, "a proposal of this member's own");
@@ -200,10 +203,11 @@ void Replica::handle_forward(raft::NodeId from, Forward forward, Instant now) {
 void Replica::handle_forward_refused(const ForwardRefused& refused) {
   if (refused.incarnation != options_.incarnation) return;
   if (refused.sequence == alarm_sequence_) alarm_sequence_ = 0;
+  if (keeper_.is_renewing(refused.sequence)) keeper_.restart();
   std::optional<PendingCalls::Pending> call = pending_.take(refused.sequence);
   if (!call) return;
   if (refused.refusal == Refusal::no_leader && !call->proposal.empty()) {
-    parked_.push_back(*std::move(call));
+    parked_.add(next_parked_++, *std::move(call));
   } else {
     answer(call->id, refused.refusal);
   }
@@ -217,7 +221,7 @@ void Replica::lose_before(raft::Term term) {
     if (call.proposal.empty()) {
       answer(call.id, Refusal::no_space);  // waited for the alarm to be raised
     } else {
-      parked_.push_back(std::move(call));
+      parked_.add(next_parked_++, std::move(call));
     }
   }
 }

@@ -31,6 +31,7 @@ class PendingCalls {
     // Calls that are proposed again have earlier deadlines than those before them.
     in_order_ =
         calls_.empty() || (in_order_ && pending.deadline >= calls_.rbegin()->second.deadline);
+    bytes_ += pending.proposal.size();
     calls_.emplace_hint(calls_.end(), sequence, std::move(pending));
   }
 
@@ -40,6 +41,7 @@ class PendingCalls {
     const auto found = calls_.find(sequence);
     if (found == calls_.end()) return std::nullopt;
     Pending pending = std::move(found->second);
+    bytes_ -= pending.proposal.size();
     calls_.erase(found);
     return pending;
   }
@@ -49,6 +51,7 @@ class PendingCalls {
     std::vector<Pending> taken;
     std::erase_if(calls_, [&](auto& item) {
       if (item.second.term >= term) return false;
+      bytes_ -= item.second.proposal.size();
       taken.push_back(std::move(item.second));
       return true;
     });
@@ -60,6 +63,7 @@ class PendingCalls {
     for (auto call = calls_.begin(); call != calls_.end();) {
       if (call->second.deadline <= now) {
         expired.push_back(call->second.id);
+        bytes_ -= call->second.proposal.size();
         call = calls_.erase(call);
       } else if (in_order_) {
         break;
@@ -74,14 +78,18 @@ class PendingCalls {
     std::vector<RequestId> all;
     for (const auto& [sequence, pending] : calls_) all.push_back(pending.id);
     calls_.clear();
+    bytes_ = 0;
     return all;
   }
 
   bool empty() const { return calls_.empty(); }
   std::size_t size() const { return calls_.size(); }
+  // Of the proposals that are kept.
+  std::uint64_t bytes() const { return bytes_; }
 
  private:
   std::map<std::uint64_t, Pending> calls_;
+  std::uint64_t bytes_ = 0;
   bool in_order_ = true;  // by deadline, too
 };
 

@@ -165,9 +165,9 @@ void Replica::tick(Instant now) {
   expire_calls(now);
   // What was handed to the leader may be lost on the way.
   const auto renewal_begun = keeper_.renewal_begun();
-  if (renewal_begun && now - *renewal_begun > options_.tick * options_.election_ticks) {
-    keeper_.restart();
-  }
+  const Duration patience = options_.tick * options_.election_ticks;
+  if (renewal_begun && now - *renewal_begun > patience) keeper_.restart();
+  if (alarm_sequence_ != 0 && now - alarm_proposed_ > patience) alarm_sequence_ = 0;
   hand_over_if_disk_hangs(now);
   if (raft_.role() != raft::Role::leader || draining_) return;
   if (state_.alarms().any(etcdserverpb::CORRUPT)) return;
@@ -180,22 +180,10 @@ void Replica::tick(Instant now) {
   }
 }
 
-// Who knows no members yet, since it waits for everything, has nothing to lose.
-void Replica::dismiss(raft::NodeId peer, std::string reason) {
-  dismissed_by_.insert(peer);
-  const std::set<raft::NodeId>& voters = raft_.config().voters;
-  std::size_t others = 0;
-  std::size_t dismissing = 0;
-  for (const raft::NodeId voter : voters) {
-    if (voter == options_.self.id) continue;
-    ++others;
-    dismissing += dismissed_by_.contains(voter) ? 1 : 0;
-  }
-  if (voters.empty() || 2 * dismissing > others) dismissal_ = std::move(reason);
-}
-
 Result<void> Replica::process(Instant now) {
-  if (is_removed()) return Error{Errc::refused, "this member was removed from the cluster"};
+  if (ends_as_removed(now)) {
+    return Error{Errc::refused, "this member was removed from the cluster"};
+  }
   if (log_lost_) {
     return Error{Errc::corrupt,
                  "this member has acknowledged log entries that its data directory does not hold; "
@@ -447,11 +435,7 @@ void Replica::expire_calls(Instant now) {
   };
   expire(waiting_reads_);
   expire(reads_in_round_);
-  std::erase_if(parked_, [&](const PendingCalls::Pending& call) {
-    if (call.deadline > now) return false;
-    answer(call.id, Refusal::no_leader);
-    return true;
-  });
+  for (const RequestId id : parked_.take_expired(now)) answer(id, Refusal::no_leader);
   std::erase_if(leader_moves_, [&](const LeaderMove& move) {
     if (move.deadline > now) return false;
     answer(move.id, Refusal::leader_transfer_timeout);
@@ -473,9 +457,7 @@ void Replica::abandon(api::Refusal refusal) {
   draining_ = true;
   for (const RequestId id : pending_.take_all()) answer(id, refusal);
   // No log has these.
-  for (const PendingCalls::Pending& call : std::exchange(parked_, {})) {
-    answer(call.id, Refusal::no_leader);
-  }
+  for (const RequestId id : parked_.take_all()) answer(id, Refusal::no_leader);
   for (const LeaderMove& move : std::exchange(leader_moves_, {})) answer(move.id, refusal);
   for (const RequestId id : keeper_.take_all()) answer(id, refusal);
   for (const WaitingRead& read : waiting_reads_) answer(read.id, refusal);

@@ -227,6 +227,7 @@ class Replica {
   // What a stream of watches ends with that is opened here now.
   std::optional<api::Refusal> refuse_watches() const;
   // An entry that removes this member is applied: it serves nothing any more.
+  // Who led until then goes on for some election timeouts: it may be the only one that knows.
   bool is_removed() const { return state_.membership().removed(options_.self.id); }
   // Its log was cut off at an earlier place than where it had acknowledged; process() has failed.
   bool has_lost_log() const { return log_lost_; }
@@ -295,6 +296,7 @@ class Replica {
   void send_messages(std::vector<raft::Message> messages);
   void send_persisted_messages();
   void notice_leader(Instant now);
+  bool ends_as_removed(Instant now);
   void replace_leader(Instant now);
   void give_way(const raft::Message& message, Instant now);
   Duration campaign_wait();
@@ -382,6 +384,7 @@ class Replica {
 
   std::uint64_t next_sequence_ = 1;
   std::uint64_t alarm_sequence_ = 0;  // of a quota alarm's entry under way; 0: none
+  Instant alarm_proposed_{};
   bool draining_ = false;
   bool was_leader_ = false;
   raft::LogPosition last_leader_;  // term, and who led in it as `index`
@@ -389,7 +392,8 @@ class Replica {
 
   // Between members. What waits until there is a leader to take it; which messages must not leave
   // before the log is on disk; when whom was heard.
-  std::deque<PendingCalls::Pending> parked_;
+  PendingCalls parked_;  // under numbers of their own
+  std::uint64_t next_parked_ = 0;
   struct HeldMessages {
     std::uint64_t ready_number;
     std::vector<raft::Message> messages;
@@ -408,6 +412,7 @@ class Replica {
 
   // The others count on entries that are not here, and nobody said that this member repairs itself.
   bool log_lost_ = false;
+  Instant ends_at_{};  // once it is removed
   std::set<raft::NodeId> dismissed_by_;
   std::optional<std::string> dismissal_;
   // Of a member that repairs itself.

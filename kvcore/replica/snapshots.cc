@@ -85,8 +85,11 @@ void Replica::finish_installation(std::uint64_t ready_number) {
   // What waited for the old store: a leader's are of no use any more.
   std::erase_if(sending_, [](const Sending& each) { return each.state && each.to != 0; });
   for (Sending& each : sending_) {
-    if (each.state) each.state = state_.snapshot_state(options_.cluster_id);
+    if (!each.state) continue;
+    each.state = state_.snapshot_state(options_.cluster_id);
+    each.batch = batches_taken_;  // the new store has all of it
   }
+  alarm_sequence_ = 0;
   batch_entry_count_ = 0;
   batch_applied_ = committed_applied_ = state_.applied_index();
   keeper_.restart();

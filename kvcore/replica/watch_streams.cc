@@ -122,8 +122,8 @@ void WatchStreams::create(StreamId stream_id, WatchCreateRequest request) {
   answer(stream, watch_id, std::move(created));
   const mvcc::WatcherId watcher = next_watcher_++;
   stream.watchers.emplace(watch_id, watcher);
-  watchers_.emplace(watcher, Watcher{stream_id, watch_id, now_});
-  if (spec.progress_notify) progress_due_.emplace(now_ + progress_interval_, watcher);
+  Watcher& made = watchers_.emplace(watcher, Watcher{stream_id, watch_id, now_}).first->second;
+  if (spec.progress_notify) set_progress_due(watcher, made, now_ + progress_interval_);
   hub_.add(watcher, std::move(spec));
 }
 
@@ -149,7 +149,9 @@ void WatchStreams::remove(Stream& stream, std::int64_t watch_id) {
   const auto found = stream.watchers.find(watch_id);
   if (found == stream.watchers.end()) return;
   hub_.remove(found->second);
-  watchers_.erase(found->second);
+  const auto watcher = watchers_.find(found->second);
+  progress_due_.erase({watcher->second.progress_due, found->second});
+  watchers_.erase(watcher);
   stream.watchers.erase(found);
 }
 
@@ -181,14 +183,19 @@ void WatchStreams::tick(Instant now) {
     Instant& last_sent = watcher->second.last_sent;
     if (first) last_sent = now;
     if (last_sent + progress_interval_ > now) {
-      progress_due_.emplace(last_sent + progress_interval_, id);
+      set_progress_due(id, watcher->second, last_sent + progress_interval_);
     } else if (send_progress(id, watcher->second)) {
       last_sent = now;
-      progress_due_.emplace(now + progress_interval_, id);
+      set_progress_due(id, watcher->second, now + progress_interval_);
     } else {
-      progress_due_.emplace(now + kProgressRetry, id);
+      set_progress_due(id, watcher->second, now + kProgressRetry);
     }
   }
+}
+
+void WatchStreams::set_progress_due(mvcc::WatcherId id, Watcher& watcher, Instant due) {
+  watcher.progress_due = due;
+  progress_due_.emplace(due, id);
 }
 
 // What a stopped reader does not read must not pile up.
@@ -334,6 +341,7 @@ void WatchStreams::take(Round& round) {
     canceled.set_canceled(true);
     canceled.set_compact_revision(taken.compact_revision);
     send(round, encode(watch_id, canceled, 0));
+    progress_due_.erase({watcher->second.progress_due, id});
     // As with etcd its id stays taken until the client, too, cancels it, which is confirmed.
     return;
   }

@@ -106,7 +106,8 @@ class WatchStreams {
   struct Watcher {
     StreamId stream = 0;
     std::int64_t watch_id = 0;
-    Instant last_sent{};  // by the last tick; zero before the first
+    Instant last_sent{};     // by the last tick; zero before the first
+    Instant progress_due{};  // as it stands in progress_due_
   };
   // Not sent yet. Its header is completed when it is, unless it is encoded already.
   struct Answer {
@@ -152,6 +153,7 @@ class WatchStreams {
                               const mvcc::WatchSpec& spec) const;
   void answer(Stream& stream, std::int64_t watch_id, etcdserverpb::WatchResponse response);
   void remove(Stream& stream, std::int64_t watch_id);
+  void set_progress_due(mvcc::WatcherId id, Watcher& watcher, Instant due);
   bool send_progress(mvcc::WatcherId id, const Watcher& watcher);
   std::uint64_t round_bytes() const;
 

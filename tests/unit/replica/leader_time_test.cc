@@ -35,10 +35,13 @@ class LeaderTimeTest : public OneOfThreeTest {
           .term = term,
           .context = std::to_string(kToldMs)});
   }
-  // Takes over from leader `from`; the stamp of the first request's entry.
-  std::optional<std::int64_t> first_stamp_after(raft::NodeId from, raft::Term term) {
+  // Takes over from leader `from`; the stamp of the first request's entry, which comes after a step
+  // of the new leader or in the moment in which it is elected.
+  std::optional<std::int64_t> first_stamp_after(raft::NodeId from, raft::Term term,
+                                                bool in_that_moment = false) {
     hear({.kind = MessageKind::timeout_now, .from = from, .term = term});
-    hear({.kind = MessageKind::vote_response, .from = 3, .term = term + 1});
+    receive({.kind = MessageKind::vote_response, .from = 3, .term = term + 1}, kStart);
+    if (!in_that_moment) process();
     if (replica_->raft().role() != raft::Role::leader) return std::nullopt;
     etcdserverpb::PutRequest request;
     request.set_key("k");
@@ -75,6 +78,12 @@ TEST_F(LeaderTimeTest, GoesOnFromWhatTheLastLeaderTold) {
   follow(2, 2);
   be_told_time(2, 2);
   EXPECT_EQ(first_stamp_after(2, 2), kToldMs);
+}
+
+TEST_F(LeaderTimeTest, GoesOnFromThereInTheMomentOfTheElection) {
+  follow(2, 2);
+  be_told_time(2, 2);
+  EXPECT_EQ(first_stamp_after(2, 2, /*in_that_moment=*/true), kToldMs);
 }
 
 TEST_F(LeaderTimeTest, DoesNotCountWhatALeaderToldThatOthersHaveReplaced) {
