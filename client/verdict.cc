@@ -18,7 +18,7 @@ struct KnownText {
 // it.
 constexpr std::array kKnownTexts{
     // Given before anything is proposed.
-    KnownText{"too many requests", {Fate::not_carried_out, Errc::resource_exhausted}},
+    KnownText{"too many requests", {Fate::not_carried_out, Errc::unavailable}},
     KnownText{"etcdserver: no leader", {Fate::not_carried_out, Errc::unavailable}},
     KnownText{"raft proposal dropped", {Fate::not_carried_out, Errc::unavailable}},
     KnownText{"rpc not supported for learner", {Fate::not_carried_out, Errc::unavailable}},
@@ -27,6 +27,7 @@ constexpr std::array kKnownTexts{
     KnownText{"server stopped", {Fate::unknown, Errc::unavailable}},
     KnownText{"etcdserver: stopped", {Fate::unknown, Errc::unavailable}},
     KnownText{"context canceled", {Fate::unknown, Errc::unavailable}},
+    KnownText{"request cancelled", {Fate::unknown, Errc::unavailable}},
     KnownText{"context deadline exceeded", {Fate::unknown, Errc::timed_out}},
     KnownText{"was carried out, but its response is too large",
               {Fate::unknown, Errc::resource_exhausted}},

@@ -10,13 +10,14 @@ KillMargins margins_for(Duration ttl) {
   return {.terminate = kill + kill / 2, .kill = kill};
 }
 
-KillSchedule::KillSchedule(Duration ttl, Instant valid_until)
-    : margins_(margins_for(ttl)),
-      terminate_at_(valid_until - margins_.terminate),
-      kill_at_(valid_until - margins_.kill) {}
+KillSchedule::KillSchedule(Duration ttl, Instant valid_until) : margins_(margins_for(ttl)) {
+  extend(valid_until);
+}
 
 void KillSchedule::extend(Instant valid_until) {
   if (cause_ != EndCause::none) return;
+  // Of what is lost already it is the earliest instant, from which nothing can be subtracted.
+  valid_until = std::max(valid_until, Instant{});
   terminate_at_ = valid_until - margins_.terminate;
   kill_at_ = valid_until - margins_.kill;
 }

@@ -83,7 +83,8 @@ void SessionMachine::on_grant(Instant now, const Result<Grant>& answer) {
     return;
   }
   last_error_ = error;
-  if (!worth_retrying(error.code)) return fail_opening(error, grant_unknown_);
+  const bool maybe_granted = grant_unknown_ || error.code == Errc::resource_exhausted;
+  if (!worth_retrying(error.code)) return fail_opening(error, maybe_granted);
   if (error.code != Errc::unavailable) grant_unknown_ = true;
   next_send_ = now + kGrantRetry;
 }

@@ -96,7 +96,7 @@ void TurnMachine::on_entered(Moment moment, const Result<TxnResult>& answer) {
     const Error& error = answer.error();
     if (!is_transient(error.code)) {
       const bool lease_gone = error.code == Errc::not_found;
-      if (uncertain_) bury();
+      if (uncertain_ || error.code == Errc::resource_exhausted) bury();
       return end(lease_gone ? Error{Errc::session_lost, error.message} : error);
     }
     if (error.code != Errc::unavailable) uncertain_ = true;
@@ -277,9 +277,9 @@ void TurnMachine::cancel() {
 void TurnMachine::settle_abandoned(const Result<TxnResult>& answer) {
   phase_ = Phase::ended;
   if (!answer) {
-    if (is_transient(answer.error().code) && answer.error().code != Errc::unavailable) {
-      uncertain_ = true;
-    }
+    const Errc code = answer.error().code;
+    if (code == Errc::resource_exhausted) return bury();
+    if (is_transient(code) && code != Errc::unavailable) uncertain_ = true;
   } else if (answer->succeeded) {
     create_revision_ = answer->revision;
   } else if (const GetResult* own = get_at(*answer, 0); own != nullptr && !own->kvs.empty()) {

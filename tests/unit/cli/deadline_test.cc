@@ -25,6 +25,14 @@ TEST(KillMargins, LeaveRoomForSeveralRenewals) {
   }
 }
 
+TEST(KillSchedule, KillsWhatIsLostBeforeItBegins) {
+  KillSchedule begun_too_late(10s, Instant::min());
+  EXPECT_EQ(begun_too_late.decide(kStart).action, Action::kill);
+  KillSchedule lost_meanwhile(10s, kStart + 10s);
+  lost_meanwhile.extend(Instant::min());
+  EXPECT_EQ(lost_meanwhile.decide(kStart).action, Action::kill);
+}
+
 TEST(KillSchedule, WaitsThenTerminatesOnceThenKillsAgainAndAgain) {
   KillSchedule schedule(10s, kStart + 10s);
   EXPECT_EQ(schedule.decide(kStart).action, Action::wait);

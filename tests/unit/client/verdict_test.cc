@@ -25,6 +25,7 @@ TEST(Verdict, KnowsWhatTheServerSays) {
   EXPECT_EQ(verdict_on(Refusal::corrupt).code, Errc::corrupt);
   EXPECT_EQ(verdict_on(Refusal::corrupt).fate, Fate::refused);
   EXPECT_EQ(verdict_on(Refusal::too_many_requests).fate, Fate::not_carried_out);
+  EXPECT_EQ(verdict_on(Refusal::too_many_requests).code, Errc::unavailable) << "it passes";
   EXPECT_EQ(verdict_on(Refusal::no_leader).fate, Fate::not_carried_out);
   EXPECT_EQ(verdict_on(Refusal::not_enough_started).fate, Fate::refused);
   EXPECT_EQ(verdict_on(Refusal::timeout).fate, Fate::unknown);

@@ -150,6 +150,15 @@ TEST_F(SessionMachineTest, ARefusalEndsTheOpeningAtOnce) {
   EXPECT_EQ(failed->error.code, Errc::permission_denied);
 }
 
+TEST_F(SessionMachineTest, AGrantThatFoundNoSpaceIsTakenBack) {
+  machine_.open(kStart);
+  const LeaseId id = take<SendGrant>()->id;
+  machine_.on_grant(kStart + 1s, Error{Errc::resource_exhausted, "database space exceeded"});
+  const auto revoke = take<SendRevoke>();
+  ASSERT_TRUE(revoke) << "etcd may have carried it out";
+  EXPECT_EQ(revoke->id, id);
+}
+
 TEST_F(SessionMachineTest, ClosingIsLostFirstAndThenRevokes) {
   open();
   machine_.close(kStart + 1s, {Errc::session_lost, "closed"});

@@ -291,6 +291,21 @@ TEST_F(TurnMachineTest, CompactionIsFollowedByARead) {
   EXPECT_EQ(last<StartWatch>()->watch.start_revision, 31);
 }
 
+// etcd may have carried out what it refuses for want of space.
+TEST_F(TurnMachineTest, AnEntryThatFoundNoSpaceIsRemovedAllTheSame) {
+  start();
+  answer(Error{Errc::resource_exhausted, "database space exceeded"});
+  EXPECT_EQ(last<Ended>()->error.code, Errc::resource_exhausted);
+  ASSERT_TRUE(last<Bury>());
+  EXPECT_EQ(last<Bury>()->create_revision, 0);
+  reset();
+  start();
+  machine_->cancel();
+  collect();
+  answer(Error{Errc::resource_exhausted, "database space exceeded"});
+  EXPECT_TRUE(last<Bury>());
+}
+
 TEST_F(TurnMachineTest, ARefusalIsPassedOnAndALostLeaseIsALostSession) {
   start();
   answer(Error{Errc::permission_denied, "permission denied"});
