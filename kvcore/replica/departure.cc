@@ -12,7 +12,7 @@ bool Replica::ends_as_removed(Instant now) {
   if (!is_removed()) return false;
   if (ends_at_ == Instant{}) {
     const Duration stay = options_.tick * options_.election_ticks * kElectionTimeouts;
-    ends_at_ = was_leader_ && is_grouped() ? now + stay : now;
+    ends_at_ = led_term_ == raft_.term() && is_grouped() ? now + stay : now;
   }
   return now >= ends_at_;
 }
