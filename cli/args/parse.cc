@@ -52,13 +52,17 @@ bool is_flag(const std::string& word) {
   return word.size() > 1 && word[0] == '-';
 }
 
+// Whether `word` is the flag, without a value.
+bool names(const std::string& word, const Flag& flag) {
+  return word == "--" + std::string(flag.name) ||
+         (flag.letter != 0 && word == std::string{'-', flag.letter});
+}
+
 // Whether the flag in `word` takes the next word as its value.
 bool swallows_next(const std::string& word) {
   if (word.find('=') != std::string::npos) return false;
   for (const Flag& flag : global_flags()) {
-    const bool meant = word == "--" + std::string(flag.name) ||
-                       (flag.letter != 0 && word == std::string{'-', flag.letter});
-    if (meant) return flag.kind != FlagKind::boolean;
+    if (names(word, flag)) return flag.kind != FlagKind::boolean;
   }
   return false;
 }
@@ -150,11 +154,11 @@ class Parser {
   // A flag before it that there is not may have left its value where the command should stand.
   Error unknown_command(std::size_t at) const {
     for (std::size_t i = 0; i < at; ++i) {
-      const std::string name = words_[i].substr(0, words_[i].find('='));
-      const auto is_meant = [&](const Flag& flag) {
-        return name == "--" + std::string(flag.name) ||
-               (flag.letter != 0 && name.starts_with(std::string{'-', flag.letter}));
-      };
+      // Without its value, which may follow a letter at once.
+      const std::string name = words_[i].starts_with("--")
+                                   ? words_[i].substr(0, words_[i].find('='))
+                                   : words_[i].substr(0, 2);
+      const auto is_meant = [&](const Flag& flag) { return names(name, flag); };
       const auto takes_it = [&](const Verb& verb) {
         return std::ranges::any_of(verb.flags, is_meant);
       };
@@ -199,10 +203,7 @@ class Parser {
     for (std::string& word : words_) {
       for (const Flag& flag : flags_) {
         if (flag.kind != FlagKind::boolean) continue;
-        const std::string name = "--" + std::string(flag.name);
-        const bool meant =
-            word == name || (flag.letter != 0 && word == std::string{'-', flag.letter});
-        if (meant) word = name + "=true";
+        if (names(word, flag)) word = "--" + std::string(flag.name) + "=true";
       }
     }
   }

@@ -207,12 +207,7 @@ TEST_F(WatchRoundsTest, FragmentsStayWithinTheRound) {
   request.set_fragment(true);
   streams_.create(kStream, std::move(request));
   (void)read_all();
-  etcdserverpb::DeleteRangeRequest all;
-  all.set_key("key");
-  all.set_range_end("kez");
-  auto applied = store_.delete_range(all);
-  ASSERT_TRUE(applied);
-  streams_.notify(applied->events);
+  erase("key", "kez");
   const auto round = collect();
   EXPECT_EQ(round.size(), kRound);
   streams_.acknowledge(kStream);
@@ -264,18 +259,13 @@ TEST_F(WatchRoundsTest, WhatIsLookedAtForNothingIsBoundedToo) {
   constexpr int kStreams = 40;
   constexpr int kWatchers = 20;
   for (int i = 0; i < kKeys; ++i) put("key" + std::to_string(i), "x");
-  etcdserverpb::DeleteRangeRequest all;
-  all.set_key("key");
-  all.set_range_end("kez");
-  auto applied = store_.delete_range(all);
-  ASSERT_TRUE(applied);
-  streams_.notify(applied->events);
+  erase("key", "kez");
   for (StreamId id = 2; id < 2 + kStreams; ++id) {
     streams_.open(id);
     for (int i = 0; i < kWatchers; ++i) {
       WatchCreateRequest request;
       request.set_key("other" + std::to_string(i));
-      request.set_start_revision(applied->events->revision);
+      request.set_start_revision(store_.current_revision());
       streams_.create(id, std::move(request));
     }
   }

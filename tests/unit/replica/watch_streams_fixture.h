@@ -40,6 +40,14 @@ class WatchStreamsTest : public testing::Test {
     ASSERT_TRUE(applied);
     streams_.notify(applied->events);
   }
+  void erase(const std::string& key, const std::string& range_end) {
+    etcdserverpb::DeleteRangeRequest request;
+    request.set_key(key);
+    request.set_range_end(range_end);
+    auto applied = store_.delete_range(request);
+    ASSERT_TRUE(applied);
+    streams_.notify(applied->events);
+  }
   void watch(const std::string& key, std::int64_t start = 0, std::int64_t id = 0,
              const std::string& range_end = "") {
     WatchCreateRequest request;
