@@ -1,4 +1,4 @@
-# The front door. Each target does its own set-up on a Debian 12 machine; see scripts/setup.sh.
+# The front door. A target that builds does its own set-up on a Debian 12 machine; see scripts/setup.sh.
 .PHONY: help build demo test sim mutants bench check-long asan tsan tidy format clean
 .DEFAULT_GOAL := help
 
@@ -8,7 +8,7 @@ CTEST = ctest --output-on-failure --no-tests=error
 
 help:
 	@echo "make demo        build, then watch masters fail over (under a minute once built)"
-	@echo "make test        build, then all tests"
+	@echo "make test        build, then the tests that are quick"
 	@echo "make build       $(BUILD)/bin/conclaved and $(BUILD)/bin/conclave"
 	@echo "make sim         seeds of a whole simulated cluster (200; make sim SEEDS=n for more)"
 	@echo "make mutants     bugs planted in the core, one at a time: which check finds each"
@@ -16,7 +16,7 @@ help:
 	@echo "make check-long  the tests that take longer: many seeds, sanitizers"
 	@echo "make asan | tsan the tests under a sanitizer;  make tidy | format   style"
 
-# What the build says in a quiet line: two cores need some minutes when nothing is cached.
+# Two cores need some minutes when nothing is cached.
 $(BUILD)/build.ninja:
 	@scripts/setup.sh build
 	@cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=Release > $(BUILD)-configure.log 2>&1 \

@@ -26,7 +26,7 @@ std::string utc_now() {
   return text;
 }
 
-// Ten thousand connections are more than a shell's usual limit.
+// Many connections, and servers that inherit it: a shell's usual limit may be too low.
 void allow_many_files() {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;

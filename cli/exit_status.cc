@@ -25,18 +25,26 @@ bool is_ambiguous(int command_status) {
          command_status <= static_cast<int>(ExitStatus::usage);
 }
 
-std::string exit_status_help() {
-  return "    0  done\n"
-         "    1  refused by the store, or something of this machine failed\n"
-         "  120  timed out: the lock or leadership was not to be had in time\n"
-         "  121  lost: the lock or leadership was lost while held; the command has been ended\n"
-         "  122  store unreachable or unable to serve this now, or the outcome is unknown\n"
-         "  123  wrong usage\n"
-         "  126  the command cannot be executed\n"
-         "  127  the command was not found\n"
-         "  With a command, its own exit status or signal passes through; if that is one of 120 "
-         "to\n"
-         "  123, a line on stderr says that it is the command's.\n";
+std::string exit_status_help(bool holding) {
+  std::string text =
+      "    0  done\n"
+      "    1  refused by the store, or something of this machine failed\n";
+  if (holding) {
+    text +=
+        "  120  timed out: the lock or leadership was not to be had in time\n"
+        "  121  lost: the lock or leadership was lost while held; the command has been ended\n";
+  }
+  text +=
+      "  122  store unreachable or unable to serve this now, or the outcome is unknown\n"
+      "  123  wrong usage\n";
+  if (holding) {
+    text +=
+        "  126  the command cannot be executed\n"
+        "  127  the command was not found\n"
+        "  The command's own exit status or signal passes through; if that is one of 120 to 123,\n"
+        "  a line on stderr says that it is the command's.\n";
+  }
+  return text;
 }
 
 }  // namespace conclave::cli

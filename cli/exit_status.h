@@ -22,7 +22,7 @@ enum class ExitStatus : int {
 ExitStatus status_of(Errc code);
 // Whether a command's own exit status could be taken for one of ours.
 bool is_ambiguous(int command_status);
-// The table for --help.
-std::string exit_status_help();
+// The table for --help; the part that `lock` and `elect` alone have is for those `holding` a turn.
+std::string exit_status_help(bool holding);
 
 }  // namespace conclave::cli

@@ -47,15 +47,15 @@ struct CallOptions {
 // Threads: every method may be called from any thread at any time. The client owns one loop thread,
 // on which the asynchronous Store runs, and one for gRPC.
 //
-// Blocking: each call returns at its answer, its timeout (a few milliseconds later at most), or
-// when `stop` is requested, whichever comes first.
+// Blocking: each call returns at its answer, its timeout (30 ms later at most), or when `stop` is
+// requested, whichever comes first.
 //
 // Errors: see Store for what each means for a mutation. `stop` gives Errc::cancelled if nothing was
 // handed over, or to a read; to a mutation under way it gives Errc::unknown_outcome.
 //
 // Lifetime: destroying the client ends its watches and drops what is under way; it must outlive
-// every Watcher, Session, and blocking call. Moving it moves them
-// along, but not a TxnBuilder or a RawClient, which point at the Client object.
+// every Watcher, Session, and blocking call. Moving it moves them along, but not a TxnBuilder or a
+// RawClient, which point at the Client object.
 //
 //   Result<Client> client = Client::connect({.endpoints = {"10.0.0.1:2379", "10.0.0.2:2379"}});
 //   if (!client) return client.error();
@@ -124,8 +124,10 @@ class Client {
 //   for (;;) {
 //     Result<WatchNotice> notice = watcher.next(stop);
 //     if (!notice) return notice.error();
-//     if (notice->kind == WatchNotice::Kind::compacted) return
-//     read_again(notice->compact_revision); for (const Event& event : notice->events) apply(event);
+//     if (notice->kind == WatchNotice::Kind::compacted) {
+//       return read_again(notice->compact_revision);
+//     }
+//     for (const Event& event : notice->events) apply(event);
 //   }
 class Watcher {
  public:

@@ -62,8 +62,9 @@ struct LeaseInfo {
 //
 // Errors of a mutation (put, erase, txn with a write, compact, grant, revoke): Errc::unavailable
 // only if it was surely not carried out; Errc::unknown_outcome if it was sent and no answer came.
-// Mutations are never sent twice. Reads are retried at other endpoints until the deadline and end
-// with Errc::unavailable or Errc::timed_out. Refusals of the store carry its text.
+// A mutation is sent again only if it is proven that the first sending was not carried out. Reads
+// are retried at other endpoints until the deadline and end with Errc::unavailable or
+// Errc::timed_out. Refusals of the store carry its text.
 class Store {
  public:
   template <class T>

@@ -103,7 +103,7 @@ function(conclave_program name)
 endfunction()
 
 # conclave_test(NAME SOURCES a_test.cc … LINKS target … [LABELS label …] [TIMEOUT seconds])
-# Label core: rooms without gRPC, which also run under both sanitizers in every change.
+# Label core: rooms without gRPC, which also run under ASan and UBSan in every change, under TSan in check-long.
 # One ctest entry a program: GoogleTest's own cases run in one process, which keeps ctest quick.
 function(conclave_test name)
   cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})

@@ -32,21 +32,27 @@ Result<EmbeddedServer> EmbeddedServer::start(EmbeddedOptions options) {
   server::NodeOptions node_options;
   node_options.name = std::move(options.name);
   node_options.data_dir = std::move(options.data_dir);
-  node_options.client_urls = options.listen_urls;
   node_options.history_retention = options.history_retention;
   node_options.quota_bytes = options.quota_bytes;
 
   auto impl = std::make_unique<Impl>();
+  // Before the node, which tells others of the ports that were taken.
+  auto front = server::GrpcFront::open(front_options);
+  if (!front) return front.error();
+  for (const Url& url : (*front)->urls()) {
+    impl->endpoints.push_back(url.text());
+    node_options.client_urls.push_back(advertised(url).text());
+  }
   auto node = server::Node::start(std::move(node_options), [impl = impl.get()](const Error& error) {
     const std::lock_guard guard(impl->mutex);
     impl->failure = error;
   });
   if (!node) return node.error();
   impl->node = *std::move(node);
-  auto front = server::GrpcFront::listen(front_options, *impl->node, impl->node.get());
-  if (!front) return front.error();
   impl->front = *std::move(front);
-  for (const Url& url : impl->front->urls()) impl->endpoints.push_back(url.text());
+  if (Result<void> serving = impl->front->serve(*impl->node, impl->node.get()); !serving) {
+    return serving.error();
+  }
   return EmbeddedServer(std::move(impl));
 }
 

@@ -28,9 +28,9 @@ struct EmbeddedOptions {
 // until it is started again on the same directory (their leases stand still meanwhile). Other
 // processes reach it as they reach any server.
 //
-// What it does: all that `conclaved` does, with the same files, so that a directory can move from
-// one to the other. A failed write or sync stops the server, not the process: calls then fail, and
-// failure() says why.
+// What it does: all that a `conclaved` alone and without TLS does, with the same files, so that a
+// directory can move from one to the other (that of a cluster's member cannot). A failed write or
+// sync stops the server, not the process: calls then fail, and failure() says why.
 //
 // Threads: every method from any thread. Lifetime: end the clients that use it first, or they will
 // wait for it until their deadlines.

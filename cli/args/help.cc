@@ -84,7 +84,7 @@ std::string help_text(std::span<const Verb> verbs) {
   text += verb_lines(verbs, {});
   text += "\nFlags of every command (each also as CONCLAVE_<NAME>, as in CONCLAVE_ENDPOINTS):\n";
   text += flag_lines(global_flags());
-  text += "\nExit status:\n" + exit_status_help();
+  text += "\nExit status:\n" + exit_status_help(true);
   text +=
       "\nExamples:\n"
       "  conclave lock deploy -- ./deploy.sh\n"
@@ -112,7 +112,7 @@ std::string help_text(const Verb& verb) {
   if (!verb.details.empty()) text += "\n" + std::string(verb.details) + "\n";
   if (!verb.flags.empty()) text += "\nFlags:\n" + flag_lines(verb.flags);
   text += "\nFlags of every command (each also as CONCLAVE_<NAME>):\n" + flag_lines(global_flags());
-  text += "\nExit status:\n" + exit_status_help();
+  text += "\nExit status:\n" + exit_status_help(verb.holds_turn);
   text += "\nExample:\n" + std::string(verb.example) + "\n";
   return text;
 }

@@ -30,6 +30,7 @@ struct Verb {
   std::size_t operands_min = 0;
   std::size_t operands_max = 0;
   bool takes_command = false;  // whatever stands after "--", or after the operands, is a command
+  bool holds_turn = false;  // its exit statuses are also those of a turn that is waited for, held
   std::string_view summary{};
   std::string_view details{};  // further lines of its help, may be empty
   std::string_view example{};

@@ -23,9 +23,14 @@ namespace conclave::cli {
 // kernel cannot kill (uninterruptible I/O), and a guardian that is killed in the same instant as
 // this process. If only the guardian is killed, this process inherits its family and ends it.
 //
-//   Result<GuardedCommand> command = GuardedCommand::prepare({"./deploy.sh"}, {});  // first in
-//   main … acquire the lock … command->start(ttl, valid_until, {{"CONCLAVE_FENCE", "42"}}); while
-//   (!(end = command->poll_end())) { poll(command->fd()); command->extend(session.valid_until()); }
+//   // First in main:
+//   Result<GuardedCommand> command = GuardedCommand::prepare({"./deploy.sh"}, {});
+//   // With the lock:
+//   command->start(ttl, valid_until, {{"CONCLAVE_FENCE", "42"}});
+//   while (!(end = command->poll_end())) {
+//     poll(command->fd());
+//     command->extend(session.valid_until());
+//   }
 //
 // Not thread-safe. Destroying it before the end closes the connection, which ends the command.
 class GuardedCommand {

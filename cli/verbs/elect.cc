@@ -1,11 +1,6 @@
-#include <optional>
 #include <string>
-#include <utility>
 
-#include "conclave/cli/exit_status.h"
-#include "conclave/cli/verbs/holding.h"
-#include "conclave/cli/verbs/queue_text.h"
-#include "conclave/cli/verbs/turn_wait.h"
+#include "conclave/cli/verbs/held_turn.h"
 #include "conclave/cli/verbs/verb_table.h"
 #include "conclave/election/election.h"
 
@@ -62,64 +57,12 @@ int listen(const Arguments& arguments, const std::string& name) {
   }
 }
 
-// Everything from the first connection to the resignation; see lock.cc.
-Outcome lead(const Arguments& arguments, const std::string& name,
-             std::optional<GuardedCommand>& command, const Signals& signals) {
-  const auto ttl = ttl_of(arguments);
-  if (!ttl) return {.status = fail(ttl.error())};
-  auto client = connect(arguments);
-  if (!client) return {.status = fail(client.error())};
-  std::optional<StopOnSignal> waiting(std::in_place, signals);
-  const std::string what = "the leadership " + name;
-  const std::string& value = arguments.operands.at(1);
-  auto won = TurnWait(arguments, name, what, *ttl, waiting->token())
-                 .win<Leadership>(
-                     *client,
-                     [&](Session& session, const AcquireOptions& options) {
-                       return Election(session, name).campaign(value, options);
-                     },
-                     [&](Session& session) { return Election(session, name).try_campaign(value); });
-  const auto signal = waiting->signal();
-  waiting.reset();
-  if (!won) {
-    if (signal) return {.signal = *signal};
-    return {.status = wait_failed(won.error(), what)};
-  }
-  Leadership& term = won->turn;
-  if (signal) {
-    static_cast<void>(term.resign());
-    return {.signal = *signal};
-  }
-  Holding holding;
-  holding.what = what;
-  holding.valid_until = [&] { return term.valid_until(); };
-  holding.lost = term.lost();
-  const std::string fence = std::to_string(term.fence().revision);
-  holding.environment = {{"CONCLAVE_FENCE", fence},
-                         {"CONCLAVE_ELECTION_NAME", name},
-                         {"ETCD_LOCK_KEY", term.key()},
-                         {"ETCD_LOCK_REV", fence}};
-  Outcome outcome;
-  if (command) {
-    const CommandEnd end = run_while_held(*command, holding, *ttl, signals);
-    outcome = outcome_of(end, holding, arguments.command.front());
-    if (end.cause == EndCause::lost || end.cause == EndCause::deadline) return outcome;
-  } else {
-    const Leader leader{.key = term.key(), .value = value, .fence = term.fence()};
-    auto printer = printer_of(arguments);
-    if (!printer) return {.status = fail(printer.error())};
-    auto reply = leader_reply(*client, arguments, leader, 0);
-    if (!reply) return {.status = fail(reply.error())};
-    outcome.status = print((*printer)->get(*reply));
-    if (outcome.status == 0 && !hold_until_signal(holding, signals)) {
-      return {.status = fail({Errc::not_held, "lost " + what})};
-    }
-  }
-  if (const auto resigned = term.resign(); !resigned) {
-    std::fprintf(stderr, "conclave: %s ends with its lease only: %s\n", what.c_str(),
-                 resigned.error().message.c_str());
-  }
-  return outcome;
+int print_leader(Client& client, const Arguments& arguments, const Leader& leader) {
+  auto printer = printer_of(arguments);
+  if (!printer) return fail(printer.error());
+  auto reply = leader_reply(client, arguments, leader, 0);
+  if (!reply) return fail(reply.error());
+  return print((*printer)->get(*reply));
 }
 
 }  // namespace
@@ -137,17 +80,24 @@ int run_elect(const Invocation& invocation) {
   if (arguments.operands.size() < 2) {
     return fail({Errc::invalid_argument, "elect needs a VALUE (or --listen)"});
   }
-  if (auto printer = printer_of(arguments); !printer) return fail(printer.error());
-  std::optional<GuardedCommand> command;
-  if (!arguments.command.empty()) {
-    auto prepared = GuardedCommand::prepare(arguments.command, invocation.command_line);
-    if (!prepared) return fail(prepared.error());
-    command.emplace(std::move(*prepared));
-  }
-  const Signals signals(command.has_value());
-  const Outcome outcome = lead(arguments, name, command, signals);
-  if (outcome.signal != 0) die_by(outcome.signal);
-  return outcome.status;
+  const std::string& value = arguments.operands.at(1);
+  return run_turn<Leadership>(
+      invocation,
+      {.name = name,
+       .what = "the leadership " + name,
+       .wait =
+           [&](Session& session, const AcquireOptions& options) {
+             return Election(session, name).campaign(value, options);
+           },
+       .take_if_free =
+           [&](Session& session) { return Election(session, name).try_campaign(value); },
+       .give_up = [](Leadership& term) { return term.resign(); },
+       .print =
+           [&](Client& client, const Leadership& term) {
+             return print_leader(client, arguments,
+                                 {.key = term.key(), .value = value, .fence = term.fence()});
+           },
+       .name_variable = "CONCLAVE_ELECTION_NAME"});
 }
 
 }  // namespace conclave::cli

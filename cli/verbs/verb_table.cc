@@ -82,9 +82,10 @@ constexpr std::string_view kTxnDetails =
     "operations: put, get and del, as on the command line.";
 
 constexpr std::string_view kAlarmDetails =
-    "NOSPACE: the store is as large as its quota; it takes reads, deletes and compactions, but "
-    "no\nputs. conclaved takes that alarm back by itself once a tenth of the quota is free; etcd "
-    "does\nnot. CORRUPT: a member found its data damaged; no writes at all.";
+    "NOSPACE: the store is as large as its quota; it takes reads, deletes and compactions, but no\n"
+    "puts and no new leases. conclaved takes that alarm back by itself once a tenth of the quota "
+    "is\n"
+    "free; etcd does not. CORRUPT: a member found its data damaged; no writes at all.";
 
 constexpr std::string_view kHashDetails =
     "Every address is asked at one revision: --rev or, without it, the newest that all of them\n"
@@ -149,7 +150,8 @@ constexpr Row kRows[] = {
       .takes_command = true,
       .summary = "print changes as they happen; resumes by itself",
       .details = "With COMMAND after --, runs it for every event, with ETCD_WATCH_EVENT_TYPE,\n"
-                 "ETCD_WATCH_KEY, ETCD_WATCH_VALUE and ETCD_WATCH_REVISION in its environment.",
+                 "ETCD_WATCH_KEY, ETCD_WATCH_VALUE and ETCD_WATCH_REVISION in its environment.\n"
+                 "COMMAND's exit status is ignored; one that cannot be run ends the watch with 1.",
       .example = "  conclave watch --prefix config/ --rev 1",
       .flags = kWatchFlags},
      run_watch},
@@ -302,6 +304,7 @@ constexpr Row kRows[] = {
       .operands_min = 1,
       .operands_max = 1,
       .takes_command = true,
+      .holds_turn = true,
       .summary = "hold a lock, and run a command meanwhile",
       .details = kLockDetails,
       .example = "  conclave lock deploy --label rollout -- ./deploy.sh",
@@ -312,6 +315,7 @@ constexpr Row kRows[] = {
       .operands_min = 1,
       .operands_max = 2,
       .takes_command = true,
+      .holds_turn = true,
       .summary = "lead, or listen who leads",
       .details = kElectDetails,
       .example =

@@ -78,6 +78,11 @@ bool is_wildcard_host(const std::string& host) {
   return host == "0.0.0.0" || host == "::";
 }
 
+Url advertised(Url url) {
+  if (is_wildcard_host(url.host)) url.host = "localhost";
+  return url;
+}
+
 Result<std::vector<NamedUrls>> parse_named_urls(std::string_view text) {
   std::vector<NamedUrls> all;
   while (!text.empty()) {

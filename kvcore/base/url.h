@@ -35,6 +35,10 @@ bool is_bindable_host(const std::string& host);
 // True for the addresses that mean "every address of this machine".
 bool is_wildcard_host(const std::string& host);
 
+// What others are told of a socket that listens on `url`: a wildcard is no address to connect to,
+// and becomes "localhost".
+Url advertised(Url url);
+
 // NAME=URL,NAME=URL…, where a name may come again with another URL; in the order in which the names
 // first come. Errors: Errc::invalid_argument, naming the part that is not of that form.
 struct NamedUrls {

@@ -22,12 +22,10 @@ struct Options {
 //
 // Caveats:
 // - A directory is opened once at a time, by one process; not across fork() and not on a network
-// file
-//   system.
+//   file system.
 // - Keys are of 1 to 511 bytes.
 // - A read keeps LMDB from reusing the pages of all later commits for as long as it runs: keep
-// scans short,
-//   and begin no commit from inside a visitor.
+//   scans short, and begin no commit from inside a visitor.
 //
 // Values carry a CRC32C; a read that meets a wrong one returns Errc::corrupt. LMDB's own page
 // headers carry none, so damage to those may show as any error, or to get() as a missing key. A

@@ -20,7 +20,6 @@ class KeyRange {
         unbounded_(range_end.size() == 1 && range_end[0] == '\0') {}
 
   std::string_view begin() const { return begin_; }
-  bool is_single() const { return single_; }
   // Whether `key`, which must not be below begin(), is beyond the range.
   bool is_past(std::string_view key) const {
     if (unbounded_) return false;

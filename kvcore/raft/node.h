@@ -83,9 +83,8 @@ struct ReadState {
 //   2. On disk, in the order of the Readies, and within one Ready in this order: `snapshot`, then
 //      `entries`, then `hard_state`. One sync covers them all; it may cover several Readies.
 //   3. When a Ready is on disk: send its `messages_after_persist`, and call
-//   Node::persisted(number).
-//      A Ready with nothing to write counts as on disk once all before it are: its
-//      messages_after_persist wait for those, too.
+//      Node::persisted(number). A Ready with nothing to write counts as on disk once all before it
+//      are: its messages_after_persist wait for those, too.
 //   4. `committed` may be applied at once, in order, whatever the disk is doing: it never reaches
 //      beyond what the node knows to be on its own disk (but see Options::synchronous_storage). For
 //      each entry of kind config_change, call Node::apply_config_change(); when done,
@@ -164,12 +163,15 @@ struct ProgressView {
 //
 //   Node node(options, std::move(initial), random);
 //   for (;;) {
-//     // on a timer: node.tick(); on a message: node.step(std::move(message)); on a request:
-//     propose() while (node.has_ready()) {
+//     // On a timer: node.tick(). On a message: node.step(std::move(message)).
+//     // On a request: node.propose(…).
+//     while (node.has_ready()) {
 //       Ready ready = node.take_ready();
 //       send(ready.messages);
-//       log_thread.write(ready, [number = ready.number] { /* back on this thread */
-//         send(messages_after_persist); node.persisted(number); });
+//       log_thread.write(ready, [number = ready.number] {  // back on this thread
+//         send(messages_after_persist);
+//         node.persisted(number);
+//       });
 //       for (const Entry& entry : ready.committed) apply(entry);
 //       if (!ready.committed.empty()) node.applied(ready.committed.back().index);
 //     }
@@ -248,7 +250,6 @@ class Node {
   const Log& log() const { return log_; }
   const ConfigState& config() const { return config_; }
   std::uint64_t uncommitted_bytes() const { return uncommitted_bytes_; }
-  int election_elapsed_ticks() const { return election_elapsed_; }
   // By node; empty unless this one leads.
   std::map<NodeId, ProgressView> progress() const;
 

@@ -171,7 +171,6 @@ class Replica {
   // log_persisted() of the installation the storage below `state` is not the member's.
   void snapshot_arrived(std::uint64_t data_incarnation, const SnapshotHead& head,
                         std::unique_ptr<StateMachine> state, Instant now);
-  bool installs_snapshot() const { return arrived_ != nullptr; }
 
   // From now on requests are refused; those under way are still answered. A leader hands its
   // leadership over.

@@ -20,6 +20,7 @@ namespace conclave::server {
 //   damaged        the log was found to lack what this member had acknowledged, and why
 //   repairing      this member was damaged, and does not count until it has everything again
 //   damaged-N/     what was damaged, put aside for whoever wants to look at it
+//   removed        the cluster has let this member go
 //
 // Threads: none of its own; calls block for the disk. Errors: Errc::io with the path.
 class DataDirectory {

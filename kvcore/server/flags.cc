@@ -243,9 +243,8 @@ void read_listening(Values& values, Config& config) {
   if (values.given("advertise-client-urls")) {
     config.node.client_urls = texts(values.urls("advertise-client-urls"));
   } else {
-    for (Url url : config.front.listen_urls) {
-      if (is_wildcard_host(url.host)) url.host = "localhost";
-      config.node.client_urls.push_back(url.text());
+    for (const Url& url : config.front.listen_urls) {
+      config.node.client_urls.push_back(advertised(url).text());
     }
   }
   config.front.max_request_bytes = values.number("max-request-bytes", 1, std::uint64_t{1} << 30);

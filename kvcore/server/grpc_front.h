@@ -25,8 +25,8 @@ struct FrontOptions {
   std::uint32_t max_concurrent_streams = UINT32_MAX;  // of one connection
 };
 
-// The gRPC services of the etcd v3 API (KV, Watch, Lease, Maintenance, Cluster) and gRPC's health
-// service, in front of a RequestHandler.
+// The gRPC services of the etcd v3 API (KV, Watch, Lease, Maintenance, Cluster, and of Auth what
+// says that it is off) and gRPC's health service, in front of a RequestHandler.
 //
 // Caveats: takes a request of up to max_request_bytes + 512 KiB off the wire, beyond which gRPC
 // itself answers RESOURCE_EXHAUSTED; the exact limit is the handler's. Calls that this server does

@@ -125,7 +125,7 @@ Result<Identity> settle_identity(const NodeOptions& options, const DataDirectory
   const Result<std::optional<std::string>> known = directory.read_member();
   if (!known) return known.error();
   if (*known) return decode_identity(**known, directory.path() + "/member");
-  // Directories of before had it in the log only.
+  // The log has it, too.
   std::error_code error;
   if (std::filesystem::exists(directory.log(), error)) return Identity{};
   Result<Identity> identity =

@@ -16,11 +16,12 @@ namespace conclave::server {
 struct Identity {
   std::uint64_t cluster_id = 0;
   std::uint64_t member_id = 0;
-  std::uint64_t data_incarnation = 0;  // drawn when the directory was made; 0 in old ones
+  std::uint64_t data_incarnation = 0;  // drawn when the directory was made; 0: unknown
   bool joined = false;                 // a cluster that existed, whose state comes from its leader
 };
 
-// The 24 bytes that the log carries as its metadata; of old logs 16.
+// The 25 bytes of the file `member`, which the log carries as its metadata, too. What is missing at
+// the end reads as 0.
 std::string encode(const Identity& identity);
 // Errc::corrupt, naming `where` they came from.
 Result<Identity> decode_identity(std::string_view bytes, const std::string& where);

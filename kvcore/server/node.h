@@ -63,9 +63,10 @@ class Node : public RequestHandler, public Driven {
  public:
   using OnFailure = std::function<void(const Error&)>;
 
-  // Blocks until the stored state is loaded. Errors: Errc::io (directory cannot be made or
-  // written), Errc::refused (another process has it open), Errc::corrupt (stored bytes are damaged;
-  // nothing was changed), each with the path and what to do.
+  // Blocks until the stored state is loaded. Errors, each with the path and what to do: Errc::io
+  // (the directory cannot be made or written), Errc::unavailable (another process has it open),
+  // Errc::refused (it is of a member that was removed, or of a later version), Errc::corrupt
+  // (stored bytes are damaged; a member alone changes nothing, one with others puts them aside).
   static Result<std::unique_ptr<Node>> start(NodeOptions options, OnFailure on_failure);
 
   // Requests are refused from now on, while those under way are still answered; one that leads

@@ -56,8 +56,7 @@ struct Options {
 // is sent twice. Nothing is kept for a peer without a link. Bytes are not looked into.
 //
 // Threads: all members may be called from any thread. One thread, its own or the host's, moves
-// everything, one
-// more writes snapshots that come, and each snapshot that goes has its own.
+// everything, one more writes snapshots that come, and each snapshot that goes has its own.
 //
 // Lifetime: `events` must live until stop() has returned.
 //

@@ -53,16 +53,14 @@ struct Recovered {
 //
 // Caveats:
 // - Nothing is durable before sync() returns success, and nothing that Raft wants persisted first
-// may be
-//   sent before. A power cut takes back what was not synced, as a whole or from some record on.
+//   may be sent before. A power cut takes back what was not synced, as a whole or from some record
+//   on.
 // - Every failed call on the disk is final: the object refuses all further calls with the first
-// error, and
-//   the node must stop. A failed sync is never tried again.
+//   error, and the node must stop. A failed sync is never tried again.
 // - Damage to records that were surely synced is Errc::corrupt at open(), never a shorter log.
-// "Surely"
-//   means: below the start of a later sync, at or below the saved commit index, or at or below
-//   Options::must_reach. Damage to the last batch alone cannot be told from a torn write unless the
-//   log was closed or those indices say so.
+//   "Surely" means: below the start of a later sync, at or below the saved commit index, or at or
+//   below Options::must_reach. Damage to the last batch alone cannot be told from a torn write
+//   unless the log was closed or those indices say so.
 //
 // Threads: one at a time (the log thread). Calls that touch the disk block. The Disk must outlive
 // the Log.

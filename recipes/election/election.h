@@ -30,7 +30,8 @@ class ObserverCore;
 // A term of office. Moves, does not copy; resigns by itself.
 //
 // Threads: all methods from any thread, except that moving, resigning and destroying need the
-// handle to yourself.
+// handle to yourself. After resign(), or of a moved-from handle, what lock/mutex.h says of Lock
+// holds; proclaim() of a moved-from one ends the process, too.
 class [[nodiscard]] Leadership {
  public:
   Leadership(Leadership&&) noexcept;

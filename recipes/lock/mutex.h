@@ -31,8 +31,9 @@ class TurnCore;
 // A held lock. Moves, does not copy; releases itself.
 //
 // Threads: all methods from any thread, except that moving, releasing and destroying need the
-// handle to yourself. After release(), or of a moved-from handle: valid() is false, fence() and
-// key() stay.
+// handle to yourself. After release(): valid() is false, fence() and key() stay. A moved-from
+// handle may be destroyed, assigned to, and asked for valid() and fence(), which are false and 0;
+// key(), guard() and txn() end the process then.
 class [[nodiscard]] Lock {
  public:
   Lock(Lock&&) noexcept;

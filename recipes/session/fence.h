@@ -48,8 +48,8 @@ class Guard {
 // holding is still there at the very revision at which it would take effect. This is what makes a
 // write safe after a pause that no client can notice.
 //
-//   Result<TxnResult> done = lock->txn().then(Put{.key = "deploy/state", .value =
-//   "done"}).commit();
+//   Result<TxnResult> done =
+//       lock->txn().then(Put{.key = "deploy/state", .value = "done"}).commit();
 //
 // Not thread-safe; it may be committed once. The store must outlive it.
 class GuardedTxn {

@@ -29,7 +29,7 @@ struct SessionOptions {
   std::chrono::seconds ttl{10};
   // By how much valid_until() stays below what the store promised. It must cover by how much this
   // machine's clock and the store's may differ in rate over one TTL. 0: a tenth of the TTL, and at
-  // least 200 ms.
+  // least 200 ms. Half of the TTL at most.
   std::chrono::milliseconds margin{0};
   std::chrono::milliseconds open_timeout{5000};
   std::chrono::milliseconds close_timeout{2000};
@@ -63,7 +63,7 @@ class Session {
  public:
   // Blocks until the lease stands, open_timeout has passed, or `stop` is requested.
   // Errors: timed_out or unavailable: no answer in time; cancelled; invalid_argument: a TTL below 1
-  // s or a margin that leaves nothing of it; whatever else the store refuses with. After an error
+  // s or a margin above half of it; whatever else the store refuses with. After an error
   // nothing is held; a lease that was granted unseen has no keys and expires by itself.
   static Result<Session> open(Client& client, SessionOptions options = {},
                               std::stop_token stop = {});

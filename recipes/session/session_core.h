@@ -43,7 +43,6 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   Moment moment() const { return {store_.executor().now(), machine_.valid_until()}; }
   void enlist(std::shared_ptr<TurnCore> turn);
   void dismiss(const std::shared_ptr<TurnCore>& turn);
-  std::size_t burials() const { return graves_.size(); }
 
   Store& store() const { return store_; }
   Executor& executor() const { return store_.executor(); }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "conclave/base/check.h"
+#include "conclave/session/actions.h"
 #include "conclave/session/planted_bugs.h"
 
 namespace conclave::session {
@@ -14,11 +15,6 @@ using namespace std::chrono_literals;
 
 constexpr Duration kGrantRetry = 100ms;
 constexpr Duration kGrantTimeout = 1s;
-
-bool worth_retrying(Errc code) {
-  return code == Errc::unavailable || code == Errc::unknown_outcome || code == Errc::timed_out ||
-         code == Errc::cancelled;
-}
 
 // etcd's answer to a grant under an id that is taken; a stable part of its API.
 bool lease_exists(const Error& error) {
@@ -84,7 +80,7 @@ void SessionMachine::on_grant(Instant now, const Result<Grant>& answer) {
   }
   last_error_ = error;
   const bool maybe_granted = grant_unknown_ || error.code == Errc::resource_exhausted;
-  if (!worth_retrying(error.code)) return fail_opening(error, maybe_granted);
+  if (!is_transient(error.code)) return fail_opening(error, maybe_granted);
   if (error.code != Errc::unavailable) grant_unknown_ = true;
   next_send_ = now + kGrantRetry;
 }
@@ -122,7 +118,7 @@ void SessionMachine::on_renew(Instant now, const Result<Renewal>& answer) {
     draw_lease();
     return send_grant(now);
   }
-  if (!worth_retrying(error.code) && phase_ == Phase::opening) return fail_opening(error, true);
+  if (!is_transient(error.code) && phase_ == Phase::opening) return fail_opening(error, true);
 }
 
 bool SessionMachine::expire(Instant now) {

@@ -34,12 +34,10 @@ using TurnAction =
 // has the turn (the queue of etcd's concurrency package, which so queues with ours).
 //
 // - It enters with one transaction that creates its key if that is absent, else reads it, so that
-// it can be
-//   made again when its answer was lost.
+//   it can be made again when its answer was lost.
 // - It waits on its predecessor and on its own key. Events of two watches come in no common order:
-// that the
-//   predecessor is gone says nothing about the own key. So one linearizable read of both decides,
-//   and the session must be valid when its answer is looked at.
+//   that the predecessor is gone says nothing about the own key. So one linearizable read of both
+//   decides, and the session must be valid when its answer is looked at.
 // - It leaves by having its key buried; see burial.h.
 class TurnMachine {
  public:

@@ -34,10 +34,9 @@ struct Tally {
 //
 // Checked at every event of the run:
 // - A turn that is held and valid() by its process's own clock has its key in the store, at its
-// fence, at
-//   the head of the queue. As there is one head, no two are ever valid at once, whoever else
-//   queues. Paused processes are no exception: their clocks go on. Not held against it: keys that
-//   an operator deleted and leases that one revoked, which nothing announces.
+//   fence, at the head of the queue. As there is one head, no two are ever valid at once, whoever
+//   else queues. Paused processes are no exception: their clocks go on. Not held against it: keys
+//   that an operator deleted and leases that one revoked, which nothing announces.
 // - A turn that is granted had its key at the head of the queue at some time.
 // - A guarded write gets through only while its fence is the head's, so fences never go back.
 // - A release that was acknowledged left no key.

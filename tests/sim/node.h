@@ -222,7 +222,7 @@ class SimNode {
   Duration jumped_{};
   State state_ = State::stopped;
   bool links_broken_ = false;  // while paused
-  std::uint64_t life_ = 0;  // grows with every start and end of a process
+  std::uint64_t life_ = 0;     // grows with every start and end of a process
   bool removed_ = false;
 
   // On disk.

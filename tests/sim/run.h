@@ -29,7 +29,7 @@ struct Counts {
   std::uint64_t observed = 0;
   std::uint64_t drains = 0;
   std::uint64_t calm_drains = 0;  // where all else was well
-  std::uint64_t undecided = 0;  // histories that the search for an order gave up
+  std::uint64_t undecided = 0;    // histories that the search for an order gave up
   std::uint64_t terms = 0;
 
   Counts& operator+=(const Counts& other);

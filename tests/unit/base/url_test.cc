@@ -70,6 +70,8 @@ TEST(Url, KnowsWhatNeedsNoResolver) {
   EXPECT_TRUE(is_wildcard_host("0.0.0.0"));
   EXPECT_TRUE(is_wildcard_host("::"));
   EXPECT_FALSE(is_wildcard_host("127.0.0.1"));
+  EXPECT_EQ(advertised({"http", "::", 2379}).text(), "http://localhost:2379");
+  EXPECT_EQ(advertised({"https", "10.0.0.1", 2379}).text(), "https://10.0.0.1:2379");
 }
 
 }  // namespace
