@@ -61,8 +61,14 @@ void append_event(const RevisionEvents& events, std::size_t i, bool with_previou
   append_event(event, previous ? &*previous : nullptr, encoded);
 }
 
-// All events of the revision, from the copy that is kept or to be kept; null if they are too large
-// for that.
+// Whether the revision takes about what the hub counts for it, with this copy too. Former values
+// can be far longer than the events are.
+bool may_keep(const RevisionEvents& events, const EncodedEvents& encoded) {
+  constexpr std::size_t kBesides = 1024;
+  return encoded.bytes.size() <= 2 * events.byte_count + kBesides;
+}
+
+// All events of the revision; null if they are too large to be encoded as a whole.
 SharedEncoding encode_all(const RevisionEvents& events, bool with_previous, const Store& store) {
   SharedEncoding& kept = with_previous ? events.encoded_with_previous : events.encoded;
   if (kept || events.byte_count > kKeptBytesMax) return kept;
@@ -71,8 +77,8 @@ SharedEncoding encode_all(const RevisionEvents& events, bool with_previous, cons
     append_event(events, i, with_previous, store, *encoded);
     if (encoded->bytes.size() > 2 * kKeptBytesMax) return nullptr;
   }
-  kept = std::move(encoded);
-  return kept;
+  if (may_keep(events, *encoded)) kept = encoded;
+  return encoded;
 }
 
 }  // namespace
@@ -80,8 +86,11 @@ SharedEncoding encode_all(const RevisionEvents& events, bool with_previous, cons
 SharedEncoding encode_events(const WatchPiece& piece, const WatchSpec& spec, const Store& store,
                              std::uint64_t bytes_max) {
   const RevisionEvents& events = *piece.events;
-  const SharedEncoding all = encode_all(events, spec.prev_kv, store);
-  if (all && piece.selected.size() == events.events.size()) return all;
+  const bool whole = piece.selected.size() == events.events.size();
+  SharedEncoding all = spec.prev_kv ? events.encoded_with_previous : events.encoded;
+  // Of a part, former values are read only as far as they are wanted.
+  if (!all && (whole || !spec.prev_kv)) all = encode_all(events, spec.prev_kv, store);
+  if (all && whole) return all;
   auto selected = std::make_shared<EncodedEvents>();
   for (const std::uint32_t i : piece.selected) {
     if (all) {

@@ -48,7 +48,7 @@ struct WatchHub::Watcher {
   }
   // Of events whose keys the index has found to be in the range.
   bool wants_any(const RevisionEvents& events) const {
-    if (!spec.no_put && !spec.no_delete && events.events.size() == 1) return true;
+    if (!spec.no_put && !spec.no_delete) return true;
     return std::any_of(events.events.begin(), events.events.end(),
                        [this](const mvccpb::Event& event) { return spec.wants(event); });
   }
@@ -128,11 +128,10 @@ void WatchHub::notify(const SharedEvents& events) {
   CONCLAVE_CHECK(events->revision > routed_, "revisions must come in order");
   routed_ = events->revision;
   found_.clear();
-  for (const mvccpb::Event& event : events->events) index_.find(event.kv().key(), found_);
-  if (events->events.size() > 1) {
-    std::sort(found_.begin(), found_.end());
-    found_.erase(std::unique(found_.begin(), found_.end()), found_.end());
+  for (const mvccpb::Event& event : events->events) {
+    index_.find(event.kv().key(), events->revision, found_);
   }
+  if (events->events.size() > 1) std::sort(found_.begin(), found_.end());
   for (const WatcherId id : found_) {
     Watcher& watcher = *watchers_.at(id);
     if (watcher.lagging || events->revision < watcher.next || !watcher.wants_any(*events)) continue;

@@ -86,15 +86,14 @@ struct WatcherIndex::Node {
     return tree;
   }
 
-  static void collect(const Node* node, std::string_view key, std::vector<WatcherId>& found) {
+  static void collect(Node* node, std::string_view key, std::int64_t question,
+                      std::vector<WatcherId>& found) {
     if (node == nullptr) return;
     if (!node->farthest->unbounded() && node->farthest->end <= key) return;
-    collect(node->left.get(), key, found);
+    collect(node->left.get(), key, question, found);
     if (node->begin > key) return;
-    if (node->range().contains(key)) {
-      node->watchers.append_to(found);
-    }
-    collect(node->right.get(), key, found);
+    if (node->range().contains(key)) node->watchers.append_to(question, found);
+    collect(node->right.get(), key, question, found);
   }
 };
 
@@ -115,7 +114,8 @@ void WatcherIndex::Group::remove(WatcherId id) {
   removed_count_ = 0;
 }
 
-void WatcherIndex::Group::append_to(std::vector<WatcherId>& found) const {
+void WatcherIndex::Group::append_to(std::int64_t question, std::vector<WatcherId>& found) {
+  if (std::exchange(answered_, question) == question) return;
   for (const Member& member : ids_) {
     if (!member.removed) found.push_back(member.id);
   }
@@ -153,9 +153,12 @@ void WatcherIndex::remove(WatcherId id, std::string_view key, std::string_view r
   if (node->watchers.empty()) ranges_ = Node::erase(std::move(ranges_), key, range_end);
 }
 
-void WatcherIndex::find(std::string_view key, std::vector<WatcherId>& found) const {
-  if (const auto it = single_.find(key); it != single_.end()) it->second.append_to(found);
-  Node::collect(ranges_.get(), key, found);
+void WatcherIndex::find(std::string_view key, std::int64_t question,
+                        std::vector<WatcherId>& found) {
+  if (const auto it = single_.find(key); it != single_.end()) {
+    it->second.append_to(question, found);
+  }
+  Node::collect(ranges_.get(), key, question, found);
 }
 
 }  // namespace conclave::mvcc

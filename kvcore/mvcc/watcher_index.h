@@ -33,8 +33,9 @@ class WatcherIndex {
   // With the arguments it was added with.
   void remove(WatcherId id, std::string_view key, std::string_view range_end);
 
-  // Appends the watchers whose range holds `key`, each once, in no particular order.
-  void find(std::string_view key, std::vector<WatcherId>& found) const;
+  // Appends the watchers whose range holds `key`, in no particular order, but for those that were
+  // found before for the same `question`. So many keys of one question give each watcher once.
+  void find(std::string_view key, std::int64_t question, std::vector<WatcherId>& found);
 
  private:
   struct Node;
@@ -52,7 +53,7 @@ class WatcherIndex {
     void add(WatcherId id);
     void remove(WatcherId id);
     bool empty() const { return ids_.size() == removed_count_; }
-    void append_to(std::vector<WatcherId>& found) const;
+    void append_to(std::int64_t question, std::vector<WatcherId>& found);
 
    private:
     struct Member {
@@ -61,6 +62,7 @@ class WatcherIndex {
     };
     std::vector<Member> ids_;
     std::size_t removed_count_ = 0;
+    std::int64_t answered_ = 0;  // the last question
   };
 
   std::unordered_map<std::string, Group, KeyHash, std::equal_to<>> single_;

@@ -8,9 +8,10 @@
 namespace conclave::mvcc {
 namespace {
 
-std::vector<WatcherId> find(const WatcherIndex& index, std::string_view key) {
+std::vector<WatcherId> find(WatcherIndex& index, std::string_view key) {
+  static std::int64_t question = 0;
   std::vector<WatcherId> found;
-  index.find(key, found);
+  index.find(key, ++question, found);
   std::sort(found.begin(), found.end());
   return found;
 }
@@ -33,6 +34,20 @@ TEST(WatcherIndex, FindsByKeyAndRange) {
   index.remove(9, "x", "y");
   index.remove(9, "x", "");
   EXPECT_EQ(find(index, "b"), Ids{4});
+}
+
+TEST(WatcherIndex, FindsEachWatcherOnceForAllKeysOfAQuestion) {
+  WatcherIndex index;
+  index.add(1, "a", "z");
+  index.add(2, "b", "");
+  index.add(3, "a", "z");
+  Ids found;
+  for (const char* key : {"a", "b", "b", "c"}) index.find(key, 7, found);
+  std::sort(found.begin(), found.end());
+  EXPECT_EQ(found, (Ids{1, 2, 3}));
+  found.clear();
+  index.find("c", 8, found);
+  EXPECT_EQ(found, (Ids{1, 3}));
 }
 
 TEST(WatcherIndex, FindsWhatALinearSearchFinds) {
