@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <random>
 #include <utility>
 
@@ -43,15 +44,22 @@ Identity identity_of_new(const NodeOptions& options) {
   return identity;
 }
 
+std::optional<std::uint64_t> find_member(const ClusterDescription& description,
+                                         const std::vector<std::string>& peer_urls) {
+  for (const replica::Member& member : description.membership.all()) {
+    if (joined(member.peer_urls) == joined(peer_urls)) return member.id;
+  }
+  return std::nullopt;
+}
+
 Result<Identity> identity_from_others(const NodeOptions& options) {
   const Result<ClusterDescription> description = ask_others(options);
   if (!description) return description.error();
-  const std::string own = joined(options.peer_urls);
-  for (const replica::Member& member : description->membership.all()) {
-    if (joined(member.peer_urls) != own) continue;
-    return Identity{description->cluster_id, member.id, 0, true};
+  if (const auto own = find_member(*description, options.peer_urls)) {
+    return Identity{description->cluster_id, *own, 0, true};
   }
-  return Error{Errc::refused, "the cluster knows no member with the peer URLs" + own +
+  return Error{Errc::refused, "the cluster knows no member with the peer URLs" +
+                                  joined(options.peer_urls) +
                                   ": add it first, with conclave member add"};
 }
 
@@ -73,12 +81,25 @@ Result<ClusterDescription> ask_others(const NodeOptions& options) {
                  "this member is to get its data from the others: --initial-cluster has to say "
                  "where they are"};
   }
-  const Result<std::string> told =
-      transport::fetch_description(others, options.peer_tls, kJoinPatience);
-  if (!told) {
-    return Error{told.error().code, "none of the other members answers: " + told.error().message};
+  // One that waits for its own data knows of no members, and one that is behind not yet of this
+  // one: then another may.
+  Result<ClusterDescription> best = Error{Errc::unavailable, "no description"};
+  const auto is_enough = [&](const std::string& answer) {
+    Result<ClusterDescription> told = decode_description(answer);
+    const bool knows = told && find_member(*told, options.peer_urls).has_value();
+    if (!best || knows || (told && best->membership.empty())) best = std::move(told);
+    return knows;
+  };
+  const Result<void> asked =
+      transport::fetch_description(others, options.peer_tls, kJoinPatience, is_enough);
+  if (!asked) {
+    return Error{asked.error().code, "none of the other members answers: " + asked.error().message};
   }
-  return decode_description(*told);
+  if (best && best->membership.empty()) {
+    return Error{Errc::unavailable,
+                 "the other members that answer have no data themselves yet: start one that has"};
+  }
+  return best;
 }
 
 std::string encode(const Identity& identity) {

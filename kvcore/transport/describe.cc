@@ -68,9 +68,9 @@ void await_describe(Reception& reception) {
   std::make_shared<DescribeCall>(reception)->await();
 }
 
-Result<std::string> fetch_description(const std::vector<std::string>& urls,
-                                      const listener::TlsFiles& tls,
-                                      std::chrono::milliseconds timeout) {
+Result<void> fetch_description(const std::vector<std::string>& urls, const listener::TlsFiles& tls,
+                               std::chrono::milliseconds timeout,
+                               const std::function<bool(std::string answer)>& is_enough) {
   listener::keep_grpc_initialised();
   Options options;
   options.tls = tls;
@@ -89,23 +89,27 @@ Result<std::string> fetch_description(const std::vector<std::string>& urls,
   for (const Url& url : parsed) {
     questions.push_back(std::make_unique<Question>(channels->connect(url), queue, deadline));
   }
-  Result<std::string> answer = Error{Errc::unavailable, "no member's URL is known"};
+  std::string failure = "no member's URL is known";
+  bool answered = false;
+  bool enough = false;
   void* tag = nullptr;
   bool ok = false;
   for (std::size_t open = questions.size(); open > 0 && queue.Next(&tag, &ok); --open) {
-    if (answer) continue;  // the others were cancelled
+    if (enough) continue;  // the others were cancelled
     auto& question = *static_cast<Question*>(tag);
     if (!question.status.ok()) {
-      answer = Error{Errc::unavailable,
-                     "no member answers; the last said: " + question.status.error_message()};
+      failure = "no member answers; the last said: " + question.status.error_message();
       continue;
     }
-    answer = std::move(*question.description.mutable_text());
+    answered = true;
+    enough = is_enough(std::move(*question.description.mutable_text()));
+    if (!enough) continue;
     for (const auto& other : questions) other->context.TryCancel();
   }
   queue.Shutdown();
   while (queue.Next(&tag, &ok)) continue;
-  return answer;
+  if (!answered) return Error{Errc::unavailable, std::move(failure)};
+  return {};
 }
 
 }  // namespace conclave::transport

@@ -108,13 +108,14 @@ class Links {
   const std::unique_ptr<Parts> parts_;
 };
 
-// Asks all of these URLs for Events::description() and gives the first answer. Blocks until then,
-// until all have failed, or for the timeout.
+// Asks all of these URLs for Events::description() and gives each answer to `is_enough`, on this
+// thread, until that says so. Blocks until then, until all have answered or failed, or for the
+// timeout. Success: there was an answer.
 //
 // Errors: unavailable, with what the last of them said; invalid_argument for what is no URL; io for
 // TLS files.
-Result<std::string> fetch_description(const std::vector<std::string>& urls,
-                                      const listener::TlsFiles& tls,
-                                      std::chrono::milliseconds timeout);
+Result<void> fetch_description(const std::vector<std::string>& urls, const listener::TlsFiles& tls,
+                               std::chrono::milliseconds timeout,
+                               const std::function<bool(std::string answer)>& is_enough);
 
 }  // namespace conclave::transport

@@ -26,6 +26,10 @@ class TlsTest : public ::testing::Test {
     files.ask_for_client_certificate = ask_for_client_certificate;
     return files;
   }
+  static Result<void> describes(const std::string& url, const listener::TlsFiles& tls) {
+    return fetch_description({url}, tls, std::chrono::seconds(30),
+                             [](const std::string&) { return true; });
+  }
   static void start(Member& member, const listener::TlsFiles& files) {
     member.options.tls = files;
     member.options.listen_urls = {"https://127.0.0.1:0"};
@@ -47,7 +51,7 @@ TEST_F(TlsTest, BothSidesShowTheirCertificates) {
   start(a_, files(true, true));
   start(b_, files(true, true));
   connect(a_, b_);
-  EXPECT_TRUE(fetch_description({a_.url()}, files(), std::chrono::seconds(30)));
+  EXPECT_TRUE(describes(a_.url(), files()));
 }
 
 TEST_F(TlsTest, AStoppedPeerIsGoneAsWithoutTls) {
@@ -60,11 +64,11 @@ TEST_F(TlsTest, AStoppedPeerIsGoneAsWithoutTls) {
 
 TEST_F(TlsTest, WhoShowsNoneIsNotLetInWhereOneIsAskedFor) {
   start(a_, files(true, true));
-  const auto refused = fetch_description({a_.url()}, files(false), std::chrono::seconds(30));
+  const auto refused = describes(a_.url(), files(false));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Errc::unavailable);
   start(b_, files(true, false));
-  EXPECT_TRUE(fetch_description({b_.url()}, files(false), std::chrono::seconds(30)));
+  EXPECT_TRUE(describes(b_.url(), files(false)));
 }
 
 TEST_F(TlsTest, WhoDoesNotTrustAPeerIsToldWhyThereIsNoLink) {
@@ -84,7 +88,7 @@ TEST_F(TlsTest, WhoDoesNotTrustAPeerIsToldWhyThereIsNoLink) {
 TEST_F(TlsTest, PlainConnectionsAreNotLetIn) {
   start(a_, files());
   const std::string plain = "http" + a_.url().substr(5);
-  EXPECT_FALSE(fetch_description({plain}, {}, std::chrono::seconds(30)));
+  EXPECT_FALSE(describes(plain, {}));
 }
 
 TEST_F(TlsTest, AFileThatIsMissingIsAnErrorThatNamesIt) {
