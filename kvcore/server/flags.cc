@@ -65,12 +65,12 @@ constexpr Flag kClusterFlags[] = {
 constexpr Flag kSecurityFlags[] = {
     {"cert-file", "FILE", "", "certificate of this server (PEM), for https client URLs"},
     {"key-file", "FILE", "", "its private key (PEM)"},
-    {"trusted-ca-file", "FILE", "", "whose client certificates are believed (PEM)"},
-    {"client-cert-auth", "BOOL", "false", "refuse clients without such a certificate"},
+    {"trusted-ca-file", "FILE", "", "whose certificates clients must have (PEM)"},
+    {"client-cert-auth", "BOOL", "false", "the same; --trusted-ca-file says it alone"},
     {"peer-cert-file", "FILE", "", "certificate shown to other members (PEM), for https peer URLs"},
     {"peer-key-file", "FILE", "", "its private key (PEM)"},
     {"peer-trusted-ca-file", "FILE", "", "whose certificates other members must have (PEM)"},
-    {"peer-client-cert-auth", "BOOL", "false", "refuse members without such a certificate"},
+    {"peer-client-cert-auth", "BOOL", "false", "the same; --peer-trusted-ca-file says it alone"},
 };
 
 constexpr Flag kLogFlags[] = {
@@ -228,7 +228,8 @@ void read_listening(Values& values, Config& config) {
   tls.certificate = values.text("cert-file");
   tls.private_key = values.text("key-file");
   tls.trusted_ca = values.text("trusted-ca-file");
-  tls.ask_for_client_certificate = values.boolean("client-cert-auth");
+  // A CA is given so that its certificates are asked for; etcd takes it so, too.
+  tls.ask_for_client_certificate = values.boolean("client-cert-auth") || !tls.trusted_ca.empty();
   if (any_tls && (tls.certificate.empty() || tls.private_key.empty())) {
     values.fail_flag("listen-client-urls", "https needs --cert-file and --key-file");
   }
@@ -330,7 +331,8 @@ void read_peer_tls(Values& values, Config& config, const std::vector<Url>& liste
   tls.certificate = values.text("peer-cert-file");
   tls.private_key = values.text("peer-key-file");
   tls.trusted_ca = values.text("peer-trusted-ca-file");
-  tls.ask_for_client_certificate = values.boolean("peer-client-cert-auth");
+  tls.ask_for_client_certificate =
+      values.boolean("peer-client-cert-auth") || !tls.trusted_ca.empty();
   const bool any_tls = std::ranges::any_of(listen, [](const Url& url) { return url.is_tls(); });
   if (any_tls && (tls.certificate.empty() || tls.private_key.empty())) {
     values.fail_flag("listen-peer-urls", "https needs --peer-cert-file and --peer-key-file");

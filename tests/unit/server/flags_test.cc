@@ -104,6 +104,9 @@ TEST(Flags, EachReachesItsPlace) {
   EXPECT_EQ(all.front.tls.private_key, "k");
   EXPECT_EQ(all.front.tls.trusted_ca, "ca");
   EXPECT_TRUE(all.front.tls.ask_for_client_certificate);
+  const Config with_ca = config({"--cert-file=c", "--key-file=k", "--trusted-ca-file=ca",
+                                 "--listen-client-urls=https://127.0.0.1:1"});
+  EXPECT_TRUE(with_ca.front.tls.ask_for_client_certificate) << "as etcd takes it";
   EXPECT_EQ(all.log.level, LogLevel::debug);
   EXPECT_EQ(all.log.format, LogFormat::json);
   EXPECT_EQ(all.log.output, "stdout");
