@@ -23,6 +23,7 @@ CoreThread::CoreThread(Parts parts, OnFailure on_failure)
       next_tick_(steady_clock::now()),
       repairs_(parts.repairs),
       directory_(std::move(parts.directory)),
+      snapshot_patience_(parts.snapshot_patience),
       quota_bytes_(parts.quota_bytes),
       notice_(std::move(parts.notice)),
       store_(std::move(parts.store)),
@@ -277,6 +278,7 @@ void CoreThread::step() {
   if (tick_due) {
     replica_->tick(now);
     note_space();
+    close_silent_snapshots(now);
   }
   if (stopping_) replica_->flush();
   if (Result<void> processed = replica_->process(now); !processed) fail(processed.error());

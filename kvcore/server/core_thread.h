@@ -36,6 +36,7 @@ class CoreThread final : public Node {
     std::uint64_t quota_bytes;
     bool repairs;
     std::function<void(const std::string&)> notice;  // may be empty
+    Duration snapshot_patience{std::chrono::seconds(60)};
   };
 
   CoreThread(Parts parts, OnFailure on_failure);
@@ -126,6 +127,7 @@ class CoreThread final : public Node {
   void give(replica::Output& output);
   void give_apart(replica::Output& output);
   Done take_done(const replica::Answer& answer);
+  void count_until_sent(const replica::Answer& answer);
   void carry_out_for_peers(replica::Output& output);
   void write_log();
   void install_if_due();
@@ -135,6 +137,8 @@ class CoreThread final : public Node {
   void log_persisted(std::uint64_t number);
   void finish_installation(std::uint64_t persisted);
   void open_pieces(replica::Output::Snapshot snapshot);
+  void close_pieces(std::uint64_t number);
+  void close_silent_snapshots(Instant now);
   void refuse_snapshots();                      // those that wait to be opened
   bool run_beside(std::function<void()> work);  // false, and dropped, once the core has ended
   void notice(const std::string& text) const;
@@ -193,8 +197,10 @@ class CoreThread final : public Node {
   std::uint64_t installed_by_ = 0;  // the Ready whose log write ends an installation; 0: none
   bool repairs_ = false;
   std::map<std::uint64_t, std::function<void(std::shared_ptr<SnapshotPieces>)>> snapshot_calls_;
+  std::map<std::uint64_t, std::weak_ptr<Pieces>> open_pieces_;
 
   const DataDirectory directory_;
+  const Duration snapshot_patience_;
   const std::uint64_t quota_bytes_;
   const std::function<void(const std::string&)> notice_;
   std::shared_ptr<lmdb::Store> store_;

@@ -1,4 +1,5 @@
 // The calls of the request handler, on their way to the core.
+#include <mutex>
 #include <utility>
 
 #include "conclave/server/core_thread.h"
@@ -52,6 +53,7 @@ std::unique_ptr<WatchStream> CoreThread::open_watch(std::shared_ptr<WatchSink> s
   const bool posted = !ending && post([this, id, sink, wants_leader] {
     if (failure_) return sink->close(api::Refusal::stopped);
     if (const auto refusal = replica_->refuse_watches()) return sink->close(*refusal);
+    if (wants_leader && !replica_->has_leader()) return sink->close(api::Refusal::no_leader);
     replica_->watches().open(id);
     sinks_.emplace(id, Sink{sink, wants_leader});
   });
@@ -150,7 +152,8 @@ void CoreThread::move_leader(const etcdserverpb::MoveLeaderRequest& request,
   submit(replica::MoveLeaderCall{&request, response}, std::move(done));
 }
 
-// Pieces are read on the thread that encodes long responses.
+// Pieces are read on the thread that encodes long responses. While they are open, no history is
+// removed: so a reader that does not read for too long gets no more.
 class CoreThread::Pieces final : public SnapshotPieces,
                                  public std::enable_shared_from_this<Pieces> {
  public:
@@ -158,23 +161,47 @@ class CoreThread::Pieces final : public SnapshotPieces,
          std::shared_ptr<const mvcc::Storage> storage)
       : core_(core), number_(number), writer_(std::move(state), std::move(storage)) {}
   ~Pieces() override {
-    core_.post([&core = core_, number = number_] {
-      if (!core.failure_) core.replica_->snapshot_ended(number, true);
-    });
+    core_.post([&core = core_, number = number_] { core.close_pieces(number); });
   }
   Pieces(const Pieces&) = delete;
   Pieces& operator=(const Pieces&) = delete;
 
   void next(std::function<void(Piece)> done) override {
-    const bool runs =
-        core_.run_beside([self = shared_from_this(), done] { done(self->writer_.next()); });
+    {
+      const std::lock_guard guard(mutex_);
+      if (closed_) return done(Error{Errc::timed_out, "what was sent was not read for too long"});
+      is_reading_ = true;
+    }
+    const bool runs = core_.run_beside([self = shared_from_this(), done] {
+      Piece piece = self->writer_.next();
+      self->wait_for_reader();
+      done(std::move(piece));
+    });
     if (!runs) done(Error{Errc::cancelled, "the server stops"});
   }
 
+  // Whether the reader wants nothing since then; if so, it gets nothing any more.
+  bool close_if_idle_since(Instant time) {
+    const std::lock_guard guard(mutex_);
+    closed_ = closed_ || (!is_reading_ && idle_since_ <= time);
+    return closed_;
+  }
+
  private:
+  void wait_for_reader() {
+    const std::lock_guard guard(mutex_);
+    is_reading_ = false;
+    idle_since_ = BootClock::now();
+  }
+
   CoreThread& core_;
   const std::uint64_t number_;
   replica::SnapshotWriter writer_;
+
+  std::mutex mutex_;
+  bool is_reading_ = false;
+  bool closed_ = false;
+  Instant idle_since_ = BootClock::now();
 };
 
 bool CoreThread::run_beside(std::function<void()> work) {
@@ -198,8 +225,23 @@ void CoreThread::refuse_snapshots() {
 
 void CoreThread::open_pieces(replica::Output::Snapshot snapshot) {
   const auto call = snapshot_calls_.extract(snapshot.number);
-  call.mapped()(
-      std::make_shared<Pieces>(*this, snapshot.number, std::move(snapshot.state), store_));
+  auto pieces = std::make_shared<Pieces>(*this, snapshot.number, std::move(snapshot.state), store_);
+  open_pieces_.emplace(snapshot.number, pieces);
+  call.mapped()(std::move(pieces));
+}
+
+void CoreThread::close_pieces(std::uint64_t number) {
+  if (open_pieces_.erase(number) > 0 && !failure_) replica_->snapshot_ended(number, true);
+}
+
+void CoreThread::close_silent_snapshots(Instant now) {
+  for (auto next = open_pieces_.begin(); next != open_pieces_.end();) {
+    const auto [number, pieces] = *next++;
+    const std::shared_ptr<Pieces> open = pieces.lock();
+    if (open != nullptr && open->close_if_idle_since(now - snapshot_patience_)) {
+      close_pieces(number);
+    }
+  }
 }
 
 }  // namespace conclave::server

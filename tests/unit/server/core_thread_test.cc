@@ -64,7 +64,8 @@ class CallingSink final : public WatchSink {
 // A member on its three threads, with a log on a disk in memory that can be told to fail.
 class CoreThreadTest : public testing::Test {
  protected:
-  void start(Duration batch_age = milliseconds(100)) {
+  void start(Duration batch_age = milliseconds(100),
+             Duration snapshot_patience = std::chrono::seconds(60)) {
     disk_.on_operation([this](const test::SimulatedDisk::Operation&) {
       if (failing_) disk_.fail_call(0, test::SimulatedDisk::Fault::io_error);
     });
@@ -77,7 +78,8 @@ class CoreThreadTest : public testing::Test {
                             .directory = DataDirectory(directory_.path()),
                             .quota_bytes = 0,
                             .repairs = false,
-                            .notice = {}};
+                            .notice = {},
+                            .snapshot_patience = snapshot_patience};
     auto store = lmdb::Store::open(directory_.path() + "/store", {});
     ASSERT_TRUE(store) << store.error().message;
     parts.store = *std::move(store);
@@ -147,6 +149,26 @@ TEST_F(CoreThreadTest, ASnapshotCallIsAnsweredThoughTheMemberFails) {
   core_->snapshot([&](const std::shared_ptr<SnapshotPieces>&) { answered.set_value(); });
   EXPECT_EQ(put(), Refusal::timeout);
   answered.get_future().wait();
+}
+
+// Else the history that it may still want would stay for ever.
+TEST_F(CoreThreadTest, ASnapshotThatNobodyReadsIsGivenUp) {
+  start(milliseconds(10), milliseconds(50));
+  ASSERT_EQ(put(), std::nullopt);
+  std::optional<SnapshotPieces::Piece> piece;
+  for (milliseconds idle{200}; idle < std::chrono::seconds(20); idle *= 2) {
+    std::promise<std::shared_ptr<SnapshotPieces>> opened;
+    core_->snapshot([&](std::shared_ptr<SnapshotPieces> made) { opened.set_value(made); });
+    const auto pieces = opened.get_future().get();
+    ASSERT_NE(pieces, nullptr);
+    std::this_thread::sleep_for(idle);
+    std::promise<SnapshotPieces::Piece> read;
+    pieces->next([&](SnapshotPieces::Piece got) { read.set_value(std::move(got)); });
+    piece = read.get_future().get();
+    if (!*piece) break;
+  }
+  ASSERT_FALSE(*piece);
+  EXPECT_EQ(piece->error().code, Errc::timed_out);
 }
 
 TEST_F(CoreThreadTest, EveryWatchSinkIsClosedWhenStopReturns) {
