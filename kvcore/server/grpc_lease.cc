@@ -26,7 +26,8 @@ class KeepAliveState final : public EndableStream,
   // Hands the request to the handler; true if the next one may be read.
   bool carry_out(RequestHandler& handler, const pb::LeaseKeepAliveRequest& request) {
     auto renewal = std::make_shared<Renewal>();
-    renewal->request = request;
+    // Not what else a client may have put into the message: hundreds of these wait at a time.
+    renewal->request.set_id(request.id());
     {
       const std::lock_guard lock(mutex_);
       if (ending_) return false;
@@ -152,7 +153,7 @@ class KeepAliveCall final : public Reactor {
   void OnReadDone(bool ok) override {
     if (!ok) {
       state_->finish_reading();
-    } else if (handler_.is_cut_off() && wants_leader(context())) {
+    } else if (wants_leader(context()) && lacks_leader()) {
       state_->end(api::Refusal::no_leader);
     } else if (!request_.readable) {
       state_->refuse_unreadable();
@@ -171,6 +172,12 @@ class KeepAliveCall final : public Reactor {
   }
 
  private:
+  // A stream that has begun outlasts an election.
+  bool lacks_leader() {
+    return std::exchange(has_begun_, true) ? handler_.is_cut_off() : !handler_.has_leader();
+  }
+
+  bool has_begun_ = false;
   RequestHandler& handler_;
   OpenCalls& calls_;
   const std::shared_ptr<KeepAliveState> state_;
