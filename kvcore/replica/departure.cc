@@ -17,7 +17,9 @@ bool Replica::ends_as_removed(Instant now) {
   return now >= ends_at_;
 }
 
-// Who knows no members yet, since it waits for everything, has nothing to lose.
+// Who knows no members yet, since it waits for everything, has nothing to lose. Nor has a founder
+// that has founded nothing yet: it has lost what it had, and others like it must not make a new
+// cluster together beside the one that is left of the old one.
 void Replica::dismiss(raft::NodeId peer, std::string reason) {
   dismissed_by_.insert(peer);
   const std::set<raft::NodeId>& voters = raft_.config().voters;
@@ -28,7 +30,11 @@ void Replica::dismiss(raft::NodeId peer, std::string reason) {
     ++others;
     dismissing += dismissed_by_.contains(voter) ? 1 : 0;
   }
-  if (voters.empty() || 2 * dismissing > others) dismissal_ = std::move(reason);
+  constexpr raft::Index kFounded = 1;
+  const bool has_founded = raft_.log().committed() > kFounded;
+  if (voters.empty() || (has_founded ? 2 * dismissing > others : dismissing > 0)) {
+    dismissal_ = std::move(reason);
+  }
 }
 
 }  // namespace conclave::replica
