@@ -69,6 +69,10 @@ void Alarms::forget(std::uint64_t member) {
   changed_ = true;
 }
 
+void Alarms::forget_quotas() {
+  if (std::erase_if(alarms_, [](const auto& alarm) { return alarm.second; }) > 0) changed_ = true;
+}
+
 bool Alarms::any(AlarmType type) const {
   const auto first = alarms_.lower_bound({type, 0});
   return first != alarms_.end() && first->first.first == type;

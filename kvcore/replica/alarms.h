@@ -29,6 +29,9 @@ class Alarms {
   // That member was removed: what its quota raised nobody else would take back.
   void forget(std::uint64_t member);
 
+  // The same of all members: they are replaced by others.
+  void forget_quotas();
+
   bool none() const { return alarms_.empty(); }
   bool any(etcdserverpb::AlarmType type) const;
   bool raised(etcdserverpb::AlarmType type, std::uint64_t member) const {

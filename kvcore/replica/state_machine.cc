@@ -25,6 +25,14 @@ std::string position(raft::Index index, raft::Term term, std::int64_t cluster_ti
   return bytes;
 }
 
+// What cannot be read is refused when the store is opened.
+std::string without_quotas(const std::string& stored) {
+  Alarms alarms;
+  if (!alarms.restore(stored)) return stored;
+  alarms.forget_quotas();
+  return alarms.encode();
+}
+
 }  // namespace
 
 StateMachine::StateMachine(const mvcc::Storage& storage)
@@ -288,7 +296,8 @@ std::vector<mvcc::Write> StateMachine::position_of(const SnapshotHead& head,
                     position(head.place().index(), head.place().term(), head.cluster_time_ms())});
   writes.push_back(
       {mvcc::Table::meta, std::string(kMembersKey), membership ? *membership : head.membership()});
-  writes.push_back({mvcc::Table::meta, std::string(kAlarmsKey), head.alarms()});
+  writes.push_back({mvcc::Table::meta, std::string(kAlarmsKey),
+                    membership ? without_quotas(head.alarms()) : head.alarms()});
   return writes;
 }
 

@@ -246,6 +246,23 @@ TEST(Alarms, OfARemovedMemberStayOnlyWhereAnOperatorRaisedThem) {
   EXPECT_TRUE(alarms.take_write());
 }
 
+TEST(Alarms, OfMembersThatAreReplacedStayOnlyWhereAnOperatorRaisedThem) {
+  Alarms alarms;
+  for (const std::uint64_t member : {7, 8}) {
+    AlarmChange change;
+    change.mutable_request()->set_action(AlarmRequest::ACTIVATE);
+    change.mutable_request()->set_alarm(NOSPACE);
+    change.mutable_request()->set_memberid(member);
+    change.set_by_quota(member == 7);
+    alarms.apply(change, nullptr);
+  }
+  ASSERT_TRUE(alarms.take_write());
+  alarms.forget_quotas();
+  EXPECT_FALSE(alarms.raised(NOSPACE, 7));
+  EXPECT_TRUE(alarms.raised(NOSPACE, 8));
+  EXPECT_TRUE(alarms.take_write());
+}
+
 TEST(Alarms, RefuseToReadWhatTheyDidNotWrite) {
   EXPECT_EQ(Alarms().restore("").error().code, Errc::corrupt);
   EXPECT_EQ(Alarms().restore(std::string("\1\1\0", 3)).error().code, Errc::corrupt);
