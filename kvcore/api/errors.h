@@ -90,5 +90,7 @@ inline constexpr std::string_view kWatchTooManyStreams =
     "too many watch streams; the limit of this server is --max-watch-streams";
 inline constexpr std::string_view kWatchTooManyWatchers =
     "too many watchers on one stream; the limit of this server is --max-watchers-per-stream";
+inline constexpr std::string_view kWatchTooLongKeys =
+    "the keys of all watchers together are too long for this server";
 
 }  // namespace conclave::api

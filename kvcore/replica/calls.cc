@@ -219,12 +219,16 @@ std::optional<Refusal> Replica::refuse_for_load(const AnyCall& call) const {
                               physical_compactions_.size() + defragmentations_.size();
   if (waiting >= options_.max_waiting_calls) return Refusal::too_many_requests;
   if (!is_write(call)) return std::nullopt;
-  const std::uint64_t uncommitted = state_.store().uncommitted_bytes();
-  if (uncommitted >= options_.max_uncommitted_bytes) return Refusal::too_many_requests;
   // What waits for a leader, or for its answer, is here twice: as the call and as the proposal.
   if (pending_.bytes() + parked_.bytes() >= 4 * options_.max_uncommitted_bytes) {
     return Refusal::too_many_requests;
   }
+  return refuse_for_growth();
+}
+
+std::optional<Refusal> Replica::refuse_for_growth() const {
+  const std::uint64_t uncommitted = state_.store().uncommitted_bytes();
+  if (uncommitted >= options_.max_uncommitted_bytes) return Refusal::too_many_requests;
   // What changes nothing makes no batch larger, but stays in the log until the store has gone on.
   if (raft_.log().payload_bytes() >= 2 * options_.max_uncommitted_bytes) {
     return Refusal::too_many_requests;
@@ -301,30 +305,51 @@ void Replica::list_errors(etcdserverpb::StatusResponse& response) const {
 // state is recent enough.
 void Replica::serve_read(RequestId id, const AnyCall& call, Instant now) {
   const mvcc::Store& store = state_.store();
-  std::visit(Overloaded{[&](const RangeCall& c) {
-                          walk(id, c.response, mvcc::ReadWalk(store, *c.request, *c.response), now);
-                        },
-                        [&](const TxnCall& c) {
-                          walk(id, c.response, mvcc::ReadWalk(store, *c.request, *c.response), now);
-                        },
-                        [&](const HashKvCall& c) {
-                          mvcc::HashWalk hash(store, c.request->revision(), *c.response);
-                          walk(id, c.response, std::move(hash), now);
-                        },
-                        [&](const auto&) { answer(id, read(call, now)); }},
-             call);
+  std::visit(
+      Overloaded{[&](const RangeCall& c) {
+                   walk(
+                       id, c.response,
+                       [&store, c] { return mvcc::ReadWalk(store, *c.request, *c.response); }, now);
+                 },
+                 [&](const TxnCall& c) {
+                   walk(
+                       id, c.response,
+                       [&store, c] { return mvcc::ReadWalk(store, *c.request, *c.response); }, now);
+                 },
+                 [&](const HashKvCall& c) {
+                   walk(
+                       id, c.response,
+                       [&store, c] {
+                         return mvcc::HashWalk(store, c.request->revision(), *c.response);
+                       },
+                       now);
+                 },
+                 [&](const auto&) { answer(id, read(call, now)); }},
+      call);
 }
 
 // A walk that ends in its first step, as nearly all do, never gets into the list.
-template <class Response, class Walk>
-void Replica::walk(RequestId id, Response* response, Walk walk, Instant now) {
+template <class Response, class Begin>
+void Replica::walk(RequestId id, Response* response, Begin begin, Instant now) {
+  auto walk = begin();
   mvcc::WalkBudget budget = ReadWalks::budget_of_first_step();
   const api::Reply<bool> done = walk.step(budget);
   fill_header(response->mutable_header());
   if (!done) return answer(id, done.error());
-  if (*done) return answer(id, std::nullopt);
-  if (walks_.full()) return answer(id, Refusal::too_many_requests);
-  walks_.add(id, response, std::move(walk), now);
+  if (*done) {
+    const std::uint64_t bytes = walk.byte_count();
+    if (bytes < ReadWalks::kLongResponse) return answer(id, std::nullopt);
+    if (!walks_.count_short(bytes)) return answer(id, Refusal::too_many_requests);
+    return output_.answers.push_back({id, std::nullopt, response, bytes});
+  }
+  if (!walks_.full()) return walks_.add(id, response, std::move(walk), now);
+  response->Clear();
+  const auto begin_later = [this, response, begin = std::move(begin)] {
+    auto later = begin();
+    fill_header(response->mutable_header());
+    return ReadWalks::Walk(std::move(later));
+  };
+  walks_.add_later(id, response, begin_later, now);
 }
 
 std::optional<Refusal> Replica::read(const AnyCall& call, Instant now) {

@@ -25,6 +25,21 @@ constexpr int kCampaignDoublings = 3;
 // do, which leaves an election its time.
 constexpr int kCampaignTries = 8;
 
+// What a member asks by itself is bounded by itself, and keeps leases and members alive.
+bool is_of_a_caller(const Proposal& proposal) {
+  switch (proposal.request_case()) {
+    case Proposal::kPut:
+    case Proposal::kDeleteRange:
+    case Proposal::kTxn:
+    case Proposal::kCompact:
+    case Proposal::kLeaseGrant:
+    case Proposal::kLeaseRevoke:
+      return true;
+    default:
+      return false;
+  }
+}
+
 std::string serialized(const Proposal& proposal) {
   std::string payload;
   proposal.SerializeToString(&payload);
@@ -195,6 +210,9 @@ void Replica::handle_forward(raft::NodeId from, Forward forward, Instant now) {
     return refuse(Refusal::corrupt);
   }
   if (const auto refusal = state_.alarms().refusal_of(write.proposal)) return refuse(*refusal);
+  if (is_of_a_caller(write.proposal)) {
+    if (const auto refusal = refuse_for_growth()) return refuse(*refusal);
+  }
   clock_.advance(now);
   std::string payload;
   if (const auto refusal = append(write, payload, now)) refuse(*refusal);

@@ -1,18 +1,33 @@
 #include "conclave/replica/read_walks.h"
 
+#include <algorithm>
+
 namespace conclave::replica {
 
 void ReadWalks::add(RequestId id, google::protobuf::Message* response, Walk walk, Instant now) {
-  walks_.push_back(std::make_unique<Entry>(Entry{id, response, std::move(walk), now}));
+  walks_.push_back(std::make_unique<Entry>(Entry{id, response, std::move(walk), {}, now}));
   made_bytes_ += walks_.back()->byte_count();
 }
 
+void ReadWalks::add_later(RequestId id, google::protobuf::Message* response, Begin begin,
+                          Instant now) {
+  walks_.push_back(
+      std::make_unique<Entry>(Entry{id, response, std::nullopt, std::move(begin), now}));
+}
+
+bool ReadWalks::count_short(std::uint64_t held_bytes) {
+  if (sent_bytes_ >= limits_.bytes_of_short) return false;
+  sent_bytes_ += held_bytes;
+  return true;
+}
+
 std::optional<std::size_t> ReadWalks::next() const {
-  for (std::size_t i = 0; i < walks_.size(); ++i) {
-    const std::size_t position = (turn_ + i) % walks_.size();
+  const std::size_t under_way = std::min(walks_.size(), limits_.count);
+  for (std::size_t i = 0; i < under_way; ++i) {
+    const std::size_t position = (turn_ + i) % under_way;
     const bool has_room =
         made_bytes_ + sent_bytes_ < limits_.bytes || (position == 0 && sent_bytes_ < limits_.bytes);
-    if (has_room || walks_[position]->byte_count() == 0) return position;
+    if (has_room || !walks_[position]->needs_room()) return position;
   }
   return std::nullopt;
 }
@@ -29,10 +44,11 @@ std::optional<ReadWalks::Done> ReadWalks::step(Instant now) {
   Entry& entry = *walks_[*position];
   entry.last_step = now;
   turn_ = *position + 1;
+  if (!entry.walk) entry.walk.emplace(entry.begin());
   const std::uint64_t before = entry.byte_count();
   mvcc::WalkBudget budget = budget_of_step();
   const api::Reply<bool> done =
-      std::visit([&](auto& walk) { return walk.step(budget); }, entry.walk);
+      std::visit([&](auto& walk) { return walk.step(budget); }, *entry.walk);
   made_bytes_ += entry.byte_count() - before;
   if (done && !*done) return std::nullopt;
   Done result{entry.id, entry.response, std::nullopt, 0};

@@ -269,6 +269,7 @@ class Replica {
   struct Submission;
   std::optional<api::Refusal> refuse_for_role(const AnyCall& call) const;
   std::optional<api::Refusal> refuse_for_load(const AnyCall& call) const;
+  std::optional<api::Refusal> refuse_for_growth() const;
   std::uint64_t size_in_use() const;
   void refuse_for_space(RequestId id, Instant now);
   bool propose_quota_alarm(bool raise, Instant now);
@@ -277,8 +278,8 @@ class Replica {
   bool propose_own(Proposal proposal, Instant now);
   void answer(RequestId id, std::optional<api::Refusal> refusal);
   void serve_read(RequestId id, const AnyCall& call, Instant now);
-  template <class Response, class Walk>
-  void walk(RequestId id, Response* response, Walk walk, Instant now);
+  template <class Response, class Begin>
+  void walk(RequestId id, Response* response, Begin begin, Instant now);
   std::optional<api::Refusal> read(const AnyCall& call, Instant now);
   void fill_header(etcdserverpb::ResponseHeader* header) const;
   void list_errors(etcdserverpb::StatusResponse& response) const;

@@ -96,6 +96,8 @@ std::string_view WatchStreams::refusal_of(const Stream& stream, std::int64_t wat
   if (request.start_revision() < 0) return api::text_of(api::Refusal::compacted).text;
   if (stream.refused) return api::kWatchTooManyStreams;
   if (stream.watchers.size() >= limits_.watchers_per_stream_max) return api::kWatchTooManyWatchers;
+  const std::uint64_t key_bytes = key_bytes_ + spec.key.size() + spec.range_end.size();
+  if (key_bytes > limits_.key_bytes_max) return api::kWatchTooLongKeys;
   return {};
 }
 
@@ -123,6 +125,8 @@ void WatchStreams::create(StreamId stream_id, WatchCreateRequest request) {
   const mvcc::WatcherId watcher = next_watcher_++;
   stream.watchers.emplace(watch_id, watcher);
   Watcher& made = watchers_.emplace(watcher, Watcher{stream_id, watch_id, now_}).first->second;
+  made.key_bytes = spec.key.size() + spec.range_end.size();
+  key_bytes_ += made.key_bytes;
   if (spec.progress_notify) set_progress_due(watcher, made, now_ + progress_interval_);
   hub_.add(watcher, std::move(spec));
 }
@@ -151,6 +155,7 @@ void WatchStreams::remove(Stream& stream, std::int64_t watch_id) {
   hub_.remove(found->second);
   const auto watcher = watchers_.find(found->second);
   progress_due_.erase({watcher->second.progress_due, found->second});
+  key_bytes_ -= watcher->second.key_bytes;
   watchers_.erase(watcher);
   stream.watchers.erase(found);
 }
@@ -175,6 +180,7 @@ void WatchStreams::acknowledge(StreamId stream_id) {
 void WatchStreams::tick(Instant now) {
   const bool first = now_ == Instant{};
   now_ = now;
+  if (active_.empty() && held_.empty()) forget_long_bodies();
   while (!progress_due_.empty() && progress_due_.begin()->first <= now) {
     const mvcc::WatcherId id = progress_due_.begin()->second;
     progress_due_.erase(progress_due_.begin());
@@ -190,6 +196,14 @@ void WatchStreams::tick(Instant now) {
     } else {
       set_progress_due(id, watcher->second, now + kProgressRetry);
     }
+  }
+}
+
+// Kept for those who come next; nobody does.
+void WatchStreams::forget_long_bodies() {
+  constexpr std::size_t kLong = 256 << 10;
+  for (Encoded& encoded : encoded_) {
+    if (encoded.body && encoded.body->size() > kLong) encoded = {};
   }
 }
 

@@ -37,6 +37,8 @@ struct HeaderBase {
 struct WatchLimits {
   std::size_t streams_max = 100'000;
   std::size_t watchers_per_stream_max = 100'000;
+  // What all watchers' keys and ends of ranges may take.
+  std::uint64_t key_bytes_max = 256 << 20;
   // What a stream is given before its reader must have taken it: so many responses, or a little
   // more than so many bytes. With many streams the bytes of one become fewer, so that those of all
   // stay within a bound.
@@ -108,6 +110,7 @@ class WatchStreams {
     std::int64_t watch_id = 0;
     Instant last_sent{};     // by the last tick; zero before the first
     Instant progress_due{};  // as it stands in progress_due_
+    std::uint64_t key_bytes = 0;
   };
   // Not sent yet. Its header is completed when it is, unless it is encoded already.
   struct Answer {
@@ -164,6 +167,7 @@ class WatchStreams {
   void let_held_go_on();
   bool hold_back(Round& round);
   void pay_for_reading(const mvcc::WatchDelivery& taken);
+  void forget_long_bodies();
   std::size_t send_pieces(Round& round, std::int64_t watch_id, const mvcc::WatchSpec& spec,
                           const mvcc::WatchDelivery& taken);
   std::size_t gather(const mvcc::WatchDelivery& taken, std::size_t begin,
@@ -184,6 +188,7 @@ class WatchStreams {
   mvcc::WatcherId next_watcher_ = 1;
   std::unordered_map<StreamId, Stream> streams_;
   std::size_t refused_streams_ = 0;
+  std::uint64_t key_bytes_ = 0;  // of all watchers
   std::unordered_map<mvcc::WatcherId, Watcher> watchers_;
   // When to look at those who want periodic progress.
   std::set<std::pair<Instant, mvcc::WatcherId>> progress_due_;

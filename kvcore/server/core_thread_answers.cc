@@ -11,6 +11,11 @@ namespace {
 constexpr std::size_t kCallsForTwoThreads = 128;
 constexpr std::size_t kAnswersForTwoThreads = 16;
 
+// Encoding takes as long as a response is large: these have a thread of their own.
+bool is_encoded_apart(const replica::Answer& answer) {
+  return answer.held_bytes >= replica::ReadWalks::budget_of_first_step().bytes;
+}
+
 }  // namespace
 
 void CoreThread::answer(replica::Output& output) {
@@ -32,6 +37,11 @@ CoreThread::Done CoreThread::take_done(const replica::Answer& answer) {
   return std::exchange(slots_[answer.id], nullptr);
 }
 
+void CoreThread::count_until_sent(const replica::Answer& answer) {
+  if (answer.held == nullptr || held_responses_.watch(*answer.held, answer.held_bytes)) return;
+  replica_->response_sent(answer.held_bytes);
+}
+
 // All but the long ones, which have a thread already.
 void CoreThread::give_apart(replica::Output& output) {
   struct Reply {
@@ -41,7 +51,8 @@ void CoreThread::give_apart(replica::Output& output) {
   std::vector<Reply> replies;
   replies.reserve(output.answers.size());
   std::erase_if(output.answers, [&](const replica::Answer& answer) {
-    if (answer.held != nullptr) return false;
+    if (is_encoded_apart(answer)) return false;
+    count_until_sent(answer);
     replies.push_back({take_done(answer), answer.refusal});
     return true;
   });
@@ -55,14 +66,12 @@ void CoreThread::give_apart(replica::Output& output) {
 void CoreThread::give(replica::Output& output) {
   for (const replica::Answer& answer : output.answers) {
     Done done = take_done(answer);
-    if (answer.held == nullptr) {
+    count_until_sent(answer);
+    if (is_encoded_apart(answer)) {
+      answer_thread_->run_soon([done = std::move(done)] { done(std::nullopt); });
+    } else {
       done(answer.refusal);
-      continue;
     }
-    if (!held_responses_.watch(*answer.held, answer.held_bytes)) {
-      replica_->response_sent(answer.held_bytes);
-    }
-    answer_thread_->run_soon([done = std::move(done)] { done(std::nullopt); });
   }
   for (replica::WatchDelivery& delivery : output.deliveries) {
     const auto sink = sinks_.find(delivery.stream);

@@ -119,6 +119,35 @@ TEST_F(ReadWalksTest, CountingNeedsNoRoom) {
   EXPECT_EQ(responses_[2].count(), kKeys);
 }
 
+TEST_F(ReadWalksTest, BeginWhenTheirTurnComes) {
+  ReadWalks walks({.count = 2});
+  add(walks, 1);
+  add(walks, 2);
+  ASSERT_TRUE(walks.full());
+  for (const RequestId id : {3, 4}) {
+    walks.add_later(id, &responses_[id],
+                    [this, id] { return mvcc::ReadWalk(store_, request_, responses_[id]); }, {});
+  }
+  for (int i = 0; i < 4; ++i) ASSERT_FALSE(walks.step({}));
+  EXPECT_EQ(responses_[3].kvs_size(), 0) << "there are two before it";
+  EXPECT_EQ(walks.take(&responses_[4]), std::optional<RequestId>(4));
+  EXPECT_EQ(run(walks).size(), 3U);
+  EXPECT_EQ(responses_[3].kvs_size(), kKeys);
+}
+
+TEST_F(ReadWalksTest, CountLongResponsesOfOneStep) {
+  ReadWalks walks({.count = 10, .bytes = 100'000, .bytes_of_short = 200'000});
+  EXPECT_TRUE(walks.count_short(150'000));
+  EXPECT_TRUE(walks.count_short(150'000));
+  EXPECT_FALSE(walks.count_short(1)) << "nobody reads what is answered";
+  add(walks, 1);
+  EXPECT_FALSE(walks.has_more()) << "nor does it go on";
+  walks.sent(150'000);
+  EXPECT_TRUE(walks.count_short(0));
+  walks.sent(150'000);
+  EXPECT_EQ(run(walks).size(), 1U);
+}
+
 TEST_F(ReadWalksTest, EndWhenNobodyWantsThem) {
   ReadWalks walks({});
   add(walks, 1);
@@ -126,6 +155,34 @@ TEST_F(ReadWalksTest, EndWhenNobodyWantsThem) {
   EXPECT_EQ(walks.take(&responses_[1]), std::optional<RequestId>(1));
   EXPECT_EQ(walks.take(&responses_[1]), std::nullopt);
   EXPECT_EQ(run(walks).size(), 1U);
+}
+
+TEST(LongReads, AreNotRefusedForTheirNumber) {
+  test::SimulatedDisk disk;
+  test::MemoryStorage storage;
+  test::SimulatedMember::Setup setup;
+  setup.adjust = [](Options& options) { options.walks.count = 3; };
+  auto started = test::SimulatedMember::start(disk, storage, std::move(setup));
+  ASSERT_TRUE(started) << started.error().message;
+  test::SimulatedMember& member = **started;
+  for (int i = 0; i < 2000; ++i) {
+    PutRequest request;
+    request.set_key(key_of(i));
+    member.submit<PutRequest, PutResponse>(request);
+  }
+  ASSERT_TRUE(member.step());
+  std::vector<std::shared_ptr<test::Ticket<RangeRequest, RangeResponse>>> readers;
+  for (int i = 0; i < 20; ++i) {
+    readers.push_back(member.submit<RangeRequest, RangeResponse>(everything()));
+  }
+  ASSERT_TRUE(member.step());
+  for (const auto& reader : readers) {
+    ASSERT_TRUE(reader->acknowledged());
+    EXPECT_EQ(reader->response.kvs_size(), 2000);
+    EXPECT_EQ(reader->response.header().revision(), 2001);
+    EXPECT_EQ(reader->response.header().member_id(),
+              readers.front()->response.header().member_id());
+  }
 }
 
 // What one call to process() does for ten readers is one step for one of them, so that a put in

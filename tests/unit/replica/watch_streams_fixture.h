@@ -24,6 +24,7 @@ inline WatchLimits limits() {
   limits.fragment_bytes = 1000;
   limits.watchers_per_stream_max = 20;
   limits.streams_max = 50;
+  limits.key_bytes_max = 100'000;
   return limits;
 }
 

@@ -90,6 +90,21 @@ TEST_F(WatchStreamsTest, AnOldTermIsNotSentAgain) {
   }
 }
 
+TEST_F(WatchStreamsTest, KeysOfAllWatchersAreBoundedInBytes) {
+  watch(std::string(60'000, 'a'), 0, 1);
+  watch("a", 0, 2, std::string(60'000, 'b'));
+  auto responses = read_all();
+  ASSERT_EQ(responses.size(), 2U);
+  EXPECT_FALSE(responses[0]->canceled());
+  EXPECT_TRUE(responses[1]->canceled());
+  EXPECT_EQ(responses[1]->cancel_reason(), api::kWatchTooLongKeys);
+  streams_.cancel(kStream, 1);
+  watch("a", 0, 2, std::string(60'000, 'b'));
+  responses = read_all();
+  ASSERT_EQ(responses.size(), 2U);
+  EXPECT_FALSE(responses[1]->canceled());
+}
+
 TEST_F(WatchStreamsTest, IdsAreGivenInOrderAroundThoseThatWereChosen) {
   watch("a", 0, 1);
   watch("b");
