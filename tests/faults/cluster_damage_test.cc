@@ -22,6 +22,7 @@
 #include "conclave/base/random.h"
 
 #include "tests/faults/cluster_rounds.h"
+#include "tests/faults/command.h"
 
 namespace conclave::test {
 namespace {
@@ -43,22 +44,12 @@ void write(const fs::path& path, const std::string& bytes) {
   CONCLAVE_CHECK(file.flush().good(), "a file cannot be written");
 }
 
-struct Ended {
-  int status = 0;
-  std::string output;
-};
-
 class ClusterDamage : public ::testing::Test {
  protected:
-  Ended conclave(std::vector<std::string> words) {
-    words.insert(words.begin(), CONCLAVE_BIN_DIR "/conclave");
-    Process process(std::move(words), scratch_.path() / ("out-" + std::to_string(++runs_)));
-    const int status = process.wait();
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), process.output()};
-  }
+  Ended conclave(std::vector<std::string> words) { return command_.run(std::move(words)); }
 
   TempDir scratch_;
-  int runs_ = 0;
+  Command command_;
 };
 
 enum class Outcome { unaffected, repaired, refused, crashed, differs };

@@ -1,10 +1,17 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <limits>
 #include <string>
+#include <thread>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "tests/faults/load.h"
 #include "tests/support/conclave_cluster.h"
@@ -39,6 +46,50 @@ struct Times {
                 all_ms.size());
     std::fflush(stdout);
   }
+  // A few rounds say little of a median, so only the long run holds it against a promise.
+  void expect_within(double median, double worst, double unit_ms) const {
+    if (!is_long_run()) return;
+    EXPECT_LE(median_ms(), median * unit_ms);
+    EXPECT_LE(worst_ms(), worst * unit_ms);
+  }
 };
+
+// How soon a leader is replaced, in election timeouts. A silent one is missed after one to two, by
+// the first of two members, and an election may have to be held again.
+constexpr double kSilentMedian = 1.6;
+constexpr double kSilentWorst = 3;
+// One that is deaf but heard is missed by nobody until it steps down itself, two of them later.
+constexpr double kDeafMedian = 4;
+constexpr double kDeafWorst = 5;
+
+// Whatever becomes of that leader, each other member that runs answers whoever asks no other. When
+// the first of them accepted a write: a client that has asked the leader waits for as long as it
+// waits, and says nothing about an election.
+inline std::int64_t expect_served_by_all_but(ConclaveCluster& cluster, std::size_t leader) {
+  using std::chrono_literals::operator""s;
+  std::atomic<std::int64_t> first = std::numeric_limits<std::int64_t>::max();
+  const auto use = [&](std::size_t member) {
+    EXPECT_TRUE(cluster.read(member, /*serializable=*/true, 2s)) << "member " << member;
+    etcdserverpb::PutRequest put;
+    put.set_key("each/" + std::to_string(member));
+    const auto done =
+        cluster.ask<etcdserverpb::PutResponse>(member, "/etcdserverpb.KV/Put", put, 20s);
+    const std::int64_t now = steady_now_ns();
+    EXPECT_TRUE(done) << "member " << member << ": " << done.error().message << "\n"
+                      << cluster.last_words();
+    std::int64_t before = first;
+    while (done && now < before && !first.compare_exchange_weak(before, now)) {
+    }
+    const auto got = cluster.read(member, /*serializable=*/false, 20s);
+    EXPECT_TRUE(got) << "member " << member << ": " << got.error().message;
+    EXPECT_TRUE(!done || !got || got->header().revision() >= done->header().revision());
+  };
+  std::vector<std::jthread> users;
+  for (std::size_t i = 0; i < cluster.size(); ++i) {
+    if (i != leader && cluster.runs(i)) users.emplace_back(use, i);
+  }
+  users.clear();
+  return first;
+}
 
 }  // namespace conclave::test

@@ -1,7 +1,9 @@
 // Members of a cluster that are killed and stopped while many callers use all of them.
 
+#include <algorithm>
 #include <chrono>
 #include <string>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -21,12 +23,14 @@ INSTANTIATE_TEST_SUITE_P(Faults, ClusterTimers, ::testing::Values(kDefault, kQui
                            return "Election" + std::to_string(info.param.election_ms) + "ms";
                          });
 
-void expect_served_by_all(ConclaveCluster& cluster) {
-  for (std::size_t i = 0; i < cluster.size(); ++i) {
-    if (cluster.runs(i)) {
-      EXPECT_TRUE(cluster.read(i, /*serializable=*/true, 2s)) << "member " << i;
-    }
-  }
+// What is promised at the default timers, in election timeouts. A killed leader is found out in
+// milliseconds, and the worst is to be less than a second: twice that, because on a machine that
+// runs other tests each of the ten steps between three processes may wait 100 ms for a processor.
+constexpr double kKilledMedian = 0.5;
+constexpr double kKilledWorst = 2;
+
+bool is_default(ConclaveCluster::Timers timers) {
+  return timers.election_ms == kDefault.election_ms;
 }
 
 TEST_P(ClusterTimers, TheLeaderIsKilled) {
@@ -39,10 +43,10 @@ TEST_P(ClusterTimers, TheLeaderIsKilled) {
     const std::size_t leader = cluster.wait_for_leader();
     const std::int64_t begin = steady_now_ns();
     cluster.kill(leader);
-    expect_served_by_all(cluster);
+    const std::int64_t served = expect_served_by_all_but(cluster, leader);
     const auto accepted = load.accepted_after(begin, 30s);
     ASSERT_TRUE(accepted) << load.summary();
-    times.all_ms.push_back(static_cast<double>(*accepted - begin) / 1e6);
+    times.all_ms.push_back(static_cast<double>(std::min(served, *accepted) - begin) / 1e6);
     // Its end is to be noticed, not waited for.
     if (times.all_ms.back() >= 300) {
       std::printf("%.0f ms:\n%s", times.all_ms.back(), cluster.last_words().c_str());
@@ -56,6 +60,9 @@ TEST_P(ClusterTimers, TheLeaderIsKilled) {
   EXPECT_EQ(load.findings(cluster.client()), "");
   EXPECT_TRUE(cluster.wait_until_equal());
   EXPECT_LT(times.median_ms(), 5000 + 5 * GetParam().election_ms);
+  if (is_default(GetParam())) {
+    times.expect_within(kKilledMedian, kKilledWorst, GetParam().election_ms);
+  }
 }
 
 TEST_P(ClusterTimers, TheLeaderIsStopped) {
@@ -68,11 +75,11 @@ TEST_P(ClusterTimers, TheLeaderIsStopped) {
     const std::size_t leader = cluster.wait_for_leader();
     const std::int64_t begin = steady_now_ns();
     cluster.pause(leader);
-    expect_served_by_all(cluster);
+    const std::int64_t served = expect_served_by_all_but(cluster, leader);
     const auto accepted = load.accepted_after(begin, 30s);
     cluster.resume(leader);
     ASSERT_TRUE(accepted) << load.summary();
-    times.all_ms.push_back(static_cast<double>(*accepted - begin) / 1e6);
+    times.all_ms.push_back(static_cast<double>(std::min(served, *accepted) - begin) / 1e6);
     ASSERT_TRUE(cluster.wait_until_ready()) << cluster.log(leader);
   }
   load.stop();
@@ -80,6 +87,9 @@ TEST_P(ClusterTimers, TheLeaderIsStopped) {
   std::printf("%s\n", load.summary().c_str());
   EXPECT_EQ(load.findings(cluster.client()), "");
   EXPECT_TRUE(cluster.wait_until_equal());
+  if (is_default(GetParam())) {
+    times.expect_within(kSilentMedian, kSilentWorst, GetParam().election_ms);
+  }
 }
 
 TEST(ClusterFaults, FiveMembersServeWithoutTwo) {

@@ -33,14 +33,17 @@ class ConclaveCluster {
     int election_ms = 1000;
   };
 
-  // A `network` must live longer.
+  enum class Start { at_once, later };
+
+  // A `network` must live longer. Members that start later do so by start(), with the data that
+  // they were given by then.
   explicit ConclaveCluster(std::size_t members, Timers timers = {100, 1000},
-                           MemberNetwork* network = nullptr)
+                           MemberNetwork* network = nullptr, Start begin = Start::at_once)
       : timers_(timers), network_(network != nullptr ? network : &nothing_between_) {
     for (std::size_t i = 0; i < members; ++i) members_.push_back(new_member());
     for (const Member& member : members_) add_to_list(member);
     for (Member& member : members_) member.initial_cluster = initial_cluster_;
-    for (std::size_t i = 0; i < members_.size(); ++i) start(i);
+    for (std::size_t i = 0; i < members_.size() && begin == Start::at_once; ++i) start(i);
     admin_.emplace(*Client::connect({.endpoints = endpoints()}));
   }
 
@@ -51,6 +54,9 @@ class ConclaveCluster {
     for (const Member& member : members_) out.push_back(member.endpoint);
     return out;
   }
+  const std::string& name(std::size_t index) const { return members_.at(index).name; }
+  const std::string& peer_url(std::size_t index) const { return members_.at(index).peer_url; }
+  const std::string& initial_cluster() const { return initial_cluster_; }
   std::filesystem::path data_dir(std::size_t index) const {
     return directory_.path() / members_.at(index).name;
   }
@@ -173,13 +179,14 @@ class ConclaveCluster {
   }
   std::size_t wait_for_follower() { return (wait_for_leader() + 1) % members_.size(); }
 
-  // All that run have the same keys and history at the newest revision. Nobody writes meanwhile.
+  // All but those that were killed or stopped have the same keys and history at the newest
+  // revision. One that ended by itself never has. Nobody writes meanwhile.
   bool wait_until_equal(std::chrono::milliseconds limit = std::chrono::seconds(30)) {
     return wait_until(
         [this] {
           std::set<std::pair<std::int64_t, std::uint32_t>> hashes;
           for (std::size_t i = 0; i < members_.size(); ++i) {
-            if (!runs(i)) continue;
+            if (members_[i].killed || members_[i].paused) continue;
             const auto hash = ask<etcdserverpb::HashKVResponse>(
                 i, "/etcdserverpb.Maintenance/HashKV", etcdserverpb::HashKVRequest());
             if (!hash) return false;
