@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t kNever = std::uint64_t{1} << 60;
 constexpr std::uint64_t kCallsOfAJob = 6;
+constexpr Duration kUsualJobMax = 1500us;
 
 }  // namespace
 
@@ -27,7 +28,7 @@ void SimNode::run_later(Duration delay, Event job) {
 
 Duration SimNode::job_time() {
   const bool slow = slow_job_max_ > Duration(0) && site_.world.chance(1, 3);
-  return slow ? site_.world.between(1ms, slow_job_max_) : site_.world.between(100us, 1500us);
+  return slow ? site_.world.between(1ms, slow_job_max_) : site_.world.between(100us, kUsualJobMax);
 }
 
 void SimNode::begin_log_job() {
@@ -38,7 +39,9 @@ void SimNode::begin_log_job() {
   if (installs && store_busy_) return;
   log_busy_ = true;
   log_job_ = std::exchange(log_queue_, {});
-  run_later(job_time(), [this] { finish_log_job(); });
+  const Duration time = job_time();
+  log_slow_ = time > kUsualJobMax;
+  run_later(time, [this] { finish_log_job(); });
 }
 
 void SimNode::finish_log_job() {
