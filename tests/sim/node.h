@@ -242,13 +242,19 @@ class SimNode {
   bool repairing_ = false;
   bool damaged_ = false;  // and nobody has noticed yet
   bool wiped_ = false;
-  bool ever_damaged_ = false;
   bool disk_trouble_ = false;  // a fault of the disk is meant to happen
   Duration slow_job_max_{};
   // What the log has surely synced: the terms of its entries from index 0 on, and the hard state.
-  std::vector<raft::Term> durable_terms_;
+  struct Durable {
+    std::vector<raft::Term> terms;
+    raft::Index installed = 0;  // up to here as a snapshot
+    bool has(raft::Index index, raft::Term term) const {
+      return index <= installed || (index < terms.size() && terms[index] == term);
+    }
+  };
+  Durable durable_;
   raft::HardState durable_hard_state_;
-  raft::Index installed_ = 0;
+  Durable lost_;  // what it had when it was damaged, until it counts again
   raft::Index perhaps_overwritten_ = kNothing;  // from here on, by a job that was cut short
 
   // The process.

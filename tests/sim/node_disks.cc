@@ -88,25 +88,24 @@ Result<void> SimNode::install(const raft::LogPosition& place) {
   site_.trace.note("node ", id(), " installs the snapshot of ", place.index);
   old_storage_ = std::exchange(storage_, std::exchange(arrived_storage_, nullptr));
   installing_ = true;
-  installed_ = place.index;
+  durable_.installed = place.index;
   return log_->restart_after(place.index, place.term);
 }
 
 void SimNode::note_durable(const replica::Output::LogWrite& write) {
   if (write.install) {
     installing_ = false;
-    durable_terms_.assign(write.install->index + 1, 0);
+    durable_.terms.assign(write.install->index + 1, 0);
   }
   for (const raft::Entry& entry : write.entries) {
-    durable_terms_.resize(entry.index, 0);
-    durable_terms_.push_back(entry.term);
+    durable_.terms.resize(entry.index, 0);
+    durable_.terms.push_back(entry.term);
   }
   if (write.hard_state) durable_hard_state_ = *write.hard_state;
 }
 
 bool SimNode::has_durable(raft::Index index, raft::Term term) const {
-  if (ever_damaged_ || index <= installed_) return true;
-  return index < durable_terms_.size() && durable_terms_[index] == term;
+  return durable_.has(index, term) || lost_.has(index, term);
 }
 
 void SimNode::begin_store_job() {
