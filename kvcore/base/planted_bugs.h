@@ -58,6 +58,9 @@ struct PlantedBugs {
   bool stall_counts_in_full = false;        // as time that leases have lived
   bool lease_time_lost = false;             // what the last leader told beyond its last entry
   bool deposed_time_counts = false;         // what a leader told that others have replaced since
+  bool election_renews_leases = false;      // for their whole TTL
+  bool expires_one_by_one = false;          // however many are due
+  bool lost_expiry_awaited = false;         // by a leader that was deposed, when it leads again
   bool keys_lose_lease_at_start = false;    // they outlive it
   bool detach_forgotten = false;            // a key put anew goes with its former lease
 

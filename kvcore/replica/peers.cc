@@ -331,7 +331,9 @@ void Replica::notice_leader(Instant now) {
   // Whoever was asked has forgotten it, or may have.
   waiting_reads_.insert(waiting_reads_.begin(), reads_in_round_.begin(), reads_in_round_.end());
   reads_in_round_.clear();
+  const bool keeps_expiry = CONCLAVE_PLANTED(lost_expiry_awaited) && !keeper_.may_expire();
   keeper_.restart();
+  if (keeps_expiry) keeper_.begin_expiry(~std::uint64_t{0});
   alarm_sequence_ = 0;
   publish_again_ = now;
   const bool leads = raft_.role() == raft::Role::leader;
@@ -343,6 +345,11 @@ void Replica::notice_leader(Instant now) {
   led_term_ = raft_.term();
   stamped_ms_ = 0;
   clock_.start_leading(time_before_leading(), now);
+  if (!CONCLAVE_PLANTED(election_renews_leases)) return;
+  Proposal renewal;
+  const std::vector<std::int64_t> all = state_.lessor().ids_by_expiry();
+  renewal.mutable_lease_renew()->mutable_ids()->Add(all.begin(), all.end());
+  propose_own(std::move(renewal), now);
 }
 
 // What the others cannot know of this member; again until it is in the membership.

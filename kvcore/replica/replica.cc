@@ -334,7 +334,8 @@ void Replica::propose_lease_work(Instant now) {
   if (state_.alarms().any(etcdserverpb::CORRUPT)) return;
   stamp_log(now);
   // Stamps are rounded down to milliseconds: a lease may have been granted one after its stamp.
-  const std::vector<std::int64_t> due = state_.lessor().due(clock_.now_ms() - 1, kExpiriesPerEntry);
+  const std::vector<std::int64_t> due = state_.lessor().due(
+      clock_.now_ms() - 1, CONCLAVE_PLANTED(expires_one_by_one) ? 1 : kExpiriesPerEntry);
   if (due.empty()) return;
   Proposal proposal;
   proposal.mutable_lease_expire()->mutable_ids()->Add(due.begin(), due.end());

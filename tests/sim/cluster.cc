@@ -20,6 +20,9 @@ Cluster::Cluster(World& world, Trace& trace, const Plan& plan)
             [this](raft::NodeId id) { tell_of_end(id); },
             [this](const DrainEnd& end) {
               if (on_drained) on_drained(end);
+            },
+            [this](std::int64_t lease) {
+              return on_renewal_asked ? on_renewal_asked(lease) : nullptr;
             }} {
   network_.deliver = [this](raft::NodeId from, raft::NodeId to, std::uint64_t data_incarnation,
                             const std::string& bytes) {

@@ -40,6 +40,8 @@ class Cluster {
   bool healthy() const { return healthy_; }
   // Told of each drain that came to its end.
   std::function<void(const DrainEnd&)> on_drained;
+  // Told of each renewal that arrives at a member.
+  std::function<std::shared_ptr<void>(std::int64_t lease)> on_renewal_asked;
 
  private:
   static std::vector<replica::Member> first_members(int count);

@@ -17,7 +17,7 @@ constexpr Duration kJumpAllowance = SimNode::kTick * SimNode::kElectionTicks;
 
 }  // namespace
 
-Leases::Leases(Cluster& cluster) : cluster_(cluster) {
+Leases::Leases(Cluster& cluster) : cluster_(cluster), deadlines_(cluster) {
   cluster.ledger().on_leases_ended = [this](const std::vector<Ledger::LeaseEnd>& ends) {
     for (const Ledger::LeaseEnd& end : ends) {
       const auto found = leases_.find(end.lease);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/sim/cluster.h"
+#include "tests/sim/lease_deadlines.h"
 
 namespace conclave::sim {
 
@@ -13,7 +14,7 @@ namespace conclave::sim {
 //
 // Checked, by true time: a lease does not expire before its TTL has passed since the holder sent
 // the last renewal that was acknowledged. What a clock that is fast, or jumps, takes from that is
-// allowed for.
+// allowed for. That none lives too long is LeaseDeadlines' to see.
 class Leases {
  public:
   explicit Leases(Cluster& cluster);
@@ -37,6 +38,7 @@ class Leases {
   void check(std::int64_t id, const Lease& lease) const;
 
   Cluster& cluster_;
+  LeaseDeadlines deadlines_;
   std::map<std::int64_t, Lease> leases_;
   std::vector<Instant> jumps_;
   std::uint64_t expired_count_ = 0;

@@ -22,6 +22,8 @@ bool is_unique(const std::string& value) {
   return value.starts_with('u');
 }
 
+}  // namespace
+
 bool is_quorum(const raft::ConfigState& config, const std::function<bool(raft::NodeId)>& has) {
   const auto majority = [&](const std::set<raft::NodeId>& voters) {
     const auto count = static_cast<std::size_t>(std::ranges::count_if(voters, has));
@@ -29,8 +31,6 @@ bool is_quorum(const raft::ConfigState& config, const std::function<bool(raft::N
   };
   return majority(config.voters) && majority(config.voters_outgoing);
 }
-
-}  // namespace
 
 std::uint64_t digest_of(const replica::StateMachine& state) {
   etcdserverpb::RangeRequest everything;
@@ -159,6 +159,7 @@ void Ledger::apply(const raft::Entry& entry) {
                                      proposal.lease_expire().ids().end());
     if (proposal.has_lease_revoke()) leases.push_back(proposal.lease_revoke().id());
     std::erase_if(leases, [&](std::int64_t id) { return !witness_.lessor().exists(id); });
+    const bool is_new = !witness_.lessor().exists(proposal.lease_grant().id());
     const bool full = witness_.alarms().any(etcdserverpb::NOSPACE);
     auto outcome = witness_.apply(entry, proposal, nullptr);
     CONCLAVE_CHECK(outcome, "an entry that the witness cannot apply");
@@ -170,6 +171,7 @@ void Ledger::apply(const raft::Entry& entry) {
     for (const std::int64_t id : leases) {
       if (!witness_.lessor().exists(id)) ended.push_back({id, proposal.has_lease_expire()});
     }
+    tell_of_touches(proposal, is_new);
     trace_.note("entry ", entry.index, " term ", entry.term, " kind ",
                 static_cast<int>(proposal.request_case()), " revision ", revision());
   }
@@ -177,6 +179,15 @@ void Ledger::apply(const raft::Entry& entry) {
   if (!ended.empty() && on_leases_ended) on_leases_ended(ended);
   if (ended.empty() && revision() == before) return;
   for (const auto& listener : on_change) listener();
+}
+
+void Ledger::tell_of_touches(const replica::Proposal& proposal, bool granted) const {
+  if (!on_lease_touched) return;
+  const std::int64_t grant = proposal.lease_grant().id();
+  if (granted && witness_.lessor().exists(grant)) on_lease_touched(grant, false);
+  for (const std::int64_t id : proposal.lease_renew().ids()) {
+    if (witness_.lessor().exists(id)) on_lease_touched(id, true);
+  }
 }
 
 void Ledger::apply_config(const raft::Entry& entry) {

@@ -25,6 +25,9 @@ struct Version {
 // A digest of everything that members must agree on once they have applied the same entries.
 std::uint64_t digest_of(const replica::StateMachine& state);
 
+// Whether those that `has` is true of are a quorum, in both halves of a joint configuration.
+bool is_quorum(const raft::ConfigState& config, const std::function<bool(raft::NodeId)>& has);
+
 // The one history that all members must share: each entry as the first member that knew it to be
 // committed had it, and what a witness, a state machine that no fault touches, made of it.
 //
@@ -47,6 +50,8 @@ class Ledger {
     bool expired;  // else revoked
   };
   std::function<void(const std::vector<LeaseEnd>&)> on_leases_ended;
+  // A lease was granted, or renewed, and lives for its TTL from there.
+  std::function<void(std::int64_t lease, bool by_renewal)> on_lease_touched;
   std::vector<std::function<void()>> on_change;  // after each new revision or lease end
 
   // `seen` is how far this member's log was looked at in its present life.
@@ -84,6 +89,7 @@ class Ledger {
   void check_state(raft::NodeId id, const replica::Replica& replica);
   void apply(const raft::Entry& entry);
   void apply_config(const raft::Entry& entry);
+  void tell_of_touches(const replica::Proposal& proposal, bool granted) const;
   void keep_alarms(raft::Index index);
   void keep(const mvcc::SharedEvents& events);
 

@@ -60,6 +60,7 @@ void SimNode::step() {
   }
   if (repairing_ && replica_->is_repaired()) {
     repairing_ = false;
+    lost_ = {};
     site_.trace.note("node ", id(), " counts again");
   }
   carry_out(replica_->take_output());

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,8 @@ struct Site {
   std::function<SimNode*(raft::NodeId)> find;
   std::function<void(raft::NodeId)> process_ended;
   std::function<void(const DrainEnd&)> drained;
+  // What it returns is kept until the renewal is answered, or will never be.
+  std::function<std::shared_ptr<void>(std::int64_t lease)> renewal_asked;
 };
 
 // What a caller is told, and the response where there is no refusal.
@@ -89,6 +92,8 @@ class SimNode {
   void jump_clock(Duration ahead);
   Duration jumped() const { return jumped_; }
   void set_disk_slowness(Duration job_max) { slow_job_max_ = job_max; }
+  // The log waits for a slow disk.
+  bool writes_slowly() const { return log_busy_ && log_slow_; }
   void fail_next_sync();
   void fill_disk();
   void free_disk();
@@ -118,6 +123,9 @@ class SimNode {
   template <class Request, class Response>
   void call(Request request, Done<Response> done) {
     auto ticket = std::make_unique<Ticket<Request, Response>>();
+    if constexpr (std::is_same_v<Request, etcdserverpb::LeaseKeepAliveRequest>) {
+      ticket->renewal = site_.renewal_asked(request.id());
+    }
     ticket->request = std::move(request);
     ticket->done = std::move(done);
     // One that is about to be gone says that it did nothing.
@@ -160,6 +168,7 @@ class SimNode {
     Request request;
     Response response;
     Done<Response> done;
+    std::shared_ptr<void> renewal;
     void finish(std::optional<api::Refusal> refusal) override { done(refusal, response); }
   };
   using Event = std::function<void()>;
@@ -233,13 +242,19 @@ class SimNode {
   bool repairing_ = false;
   bool damaged_ = false;  // and nobody has noticed yet
   bool wiped_ = false;
-  bool ever_damaged_ = false;
   bool disk_trouble_ = false;  // a fault of the disk is meant to happen
   Duration slow_job_max_{};
   // What the log has surely synced: the terms of its entries from index 0 on, and the hard state.
-  std::vector<raft::Term> durable_terms_;
+  struct Durable {
+    std::vector<raft::Term> terms;
+    raft::Index installed = 0;  // up to here as a snapshot
+    bool has(raft::Index index, raft::Term term) const {
+      return index <= installed || (index < terms.size() && terms[index] == term);
+    }
+  };
+  Durable durable_;
   raft::HardState durable_hard_state_;
-  raft::Index installed_ = 0;
+  Durable lost_;  // what it had when it was damaged, until it counts again
   raft::Index perhaps_overwritten_ = kNothing;  // from here on, by a job that was cut short
 
   // The process.
@@ -262,6 +277,7 @@ class SimNode {
   std::vector<replica::Output::LogWrite> log_job_;
   std::optional<raft::Index> release_;
   bool log_busy_ = false;
+  bool log_slow_ = false;
   std::shared_ptr<const mvcc::Batch> store_job_;
   bool store_busy_ = false;
   bool defragmentation_ = false;

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t kNever = std::uint64_t{1} << 60;
 constexpr std::uint64_t kCallsOfAJob = 6;
+constexpr Duration kUsualJobMax = 1500us;
 
 }  // namespace
 
@@ -27,7 +28,7 @@ void SimNode::run_later(Duration delay, Event job) {
 
 Duration SimNode::job_time() {
   const bool slow = slow_job_max_ > Duration(0) && site_.world.chance(1, 3);
-  return slow ? site_.world.between(1ms, slow_job_max_) : site_.world.between(100us, 1500us);
+  return slow ? site_.world.between(1ms, slow_job_max_) : site_.world.between(100us, kUsualJobMax);
 }
 
 void SimNode::begin_log_job() {
@@ -38,7 +39,9 @@ void SimNode::begin_log_job() {
   if (installs && store_busy_) return;
   log_busy_ = true;
   log_job_ = std::exchange(log_queue_, {});
-  run_later(job_time(), [this] { finish_log_job(); });
+  const Duration time = job_time();
+  log_slow_ = time > kUsualJobMax;
+  run_later(time, [this] { finish_log_job(); });
 }
 
 void SimNode::finish_log_job() {
@@ -85,25 +88,24 @@ Result<void> SimNode::install(const raft::LogPosition& place) {
   site_.trace.note("node ", id(), " installs the snapshot of ", place.index);
   old_storage_ = std::exchange(storage_, std::exchange(arrived_storage_, nullptr));
   installing_ = true;
-  installed_ = place.index;
+  durable_.installed = place.index;
   return log_->restart_after(place.index, place.term);
 }
 
 void SimNode::note_durable(const replica::Output::LogWrite& write) {
   if (write.install) {
     installing_ = false;
-    durable_terms_.assign(write.install->index + 1, 0);
+    durable_.terms.assign(write.install->index + 1, 0);
   }
   for (const raft::Entry& entry : write.entries) {
-    durable_terms_.resize(entry.index, 0);
-    durable_terms_.push_back(entry.term);
+    durable_.terms.resize(entry.index, 0);
+    durable_.terms.push_back(entry.term);
   }
   if (write.hard_state) durable_hard_state_ = *write.hard_state;
 }
 
 bool SimNode::has_durable(raft::Index index, raft::Term term) const {
-  if (ever_damaged_ || index <= installed_) return true;
-  return index < durable_terms_.size() && durable_terms_[index] == term;
+  return durable_.has(index, term) || lost_.has(index, term);
 }
 
 void SimNode::begin_store_job() {

@@ -76,12 +76,12 @@ bool SimNode::lost_nothing(const wal::Recovered& recovered) const {
     return false;
   }
   if (installing_) return true;  // the log is about to begin anew
-  const raft::Index end = std::min<raft::Index>(durable_terms_.size(), perhaps_overwritten_);
+  const raft::Index end = std::min<raft::Index>(durable_.terms.size(), perhaps_overwritten_);
   for (raft::Index index = recovered.previous_index + 1; index < end; ++index) {
     const std::uint64_t place = index - recovered.previous_index - 1;
-    if (durable_terms_[index] == 0) continue;
+    if (durable_.terms[index] == 0) continue;
     if (place >= recovered.entries.size() ||
-        recovered.entries[place].term != durable_terms_[index]) {
+        recovered.entries[place].term != durable_.terms[index]) {
       return false;
     }
   }
@@ -95,9 +95,8 @@ void SimNode::set_aside() {
   storage_ = std::make_shared<test::MemoryStorage>();
   damaged_ = installing_ = false;
   repairing_ = true;
-  durable_terms_.clear();
+  lost_ = std::exchange(durable_, {});
   durable_hard_state_ = {};
-  installed_ = 0;
 }
 
 Result<void> SimNode::settle_log(wal::Recovered& recovered) {
@@ -123,16 +122,16 @@ Result<void> SimNode::settle_log(wal::Recovered& recovered) {
   recovered.previous_index = place.index;
   recovered.previous_term = place.term;
   recovered.entries.clear();
-  durable_terms_.assign(place.index + 1, 0);
-  installed_ = place.index;
+  durable_.terms.assign(place.index + 1, 0);
+  durable_.installed = place.index;
   return {};
 }
 
 // All that a log hands out when it is opened is on disk.
 void SimNode::note_recovered(const wal::Recovered& recovered) {
   durable_hard_state_ = recovered.hard_state;
-  durable_terms_.resize(recovered.previous_index + 1, 0);
-  for (const raft::Entry& entry : recovered.entries) durable_terms_.push_back(entry.term);
+  durable_.terms.resize(recovered.previous_index + 1, 0);
+  for (const raft::Entry& entry : recovered.entries) durable_.terms.push_back(entry.term);
 }
 
 void SimNode::open(wal::Recovered recovered) {
@@ -177,7 +176,7 @@ void SimNode::damage_log() {
   // Where records are: the rest of a segment is zeros, in which a bit means nothing.
   const std::uint64_t bit = random_.below(std::min<std::uint64_t>(bytes, 8 << 10) * 8);
   disk_->flip_bit(path, bit);
-  damaged_ = ever_damaged_ = true;
+  damaged_ = true;
   site_.trace.note("node ", id(), " has bit ", bit, " of ", path, " flipped");
 }
 
@@ -187,11 +186,10 @@ void SimNode::wipe() {
   disk_ = std::make_unique<test::SimulatedDisk>();
   storage_ = std::make_shared<test::MemoryStorage>();
   data_incarnation_ = random_.next() | 1;
-  wiped_ = ever_damaged_ = true;
+  wiped_ = true;
   installing_ = repairing_ = damaged_ = false;
-  durable_terms_.clear();
+  lost_ = std::exchange(durable_, {});
   durable_hard_state_ = {};
-  installed_ = 0;
   site_.trace.note("node ", id(), " is wiped");
 }
 

@@ -92,7 +92,7 @@ bool Operator::shrink() {
 
 void Operator::add_learner() {
   etcdserverpb::MemberAddRequest request;
-  request.add_peerurls("http://added" + std::to_string(++added_));
+  request.add_peerurls("http://added" + std::to_string(++added_) + ":2380");
   request.set_islearner(true);
   ask<etcdserverpb::MemberAddRequest, etcdserverpb::MemberAddResponse>(std::move(request), "add");
 }
