@@ -136,6 +136,24 @@ void Replica::send_parked(Instant now) {
   }
 }
 
+// What was forwarded on a link that broke, or was not there yet, is lost, and only a new leader's
+// first entry would settle it. The leader of this term takes nothing twice.
+void Replica::send_again(Instant now) {
+  constexpr Duration kPatience = std::chrono::seconds(1);
+  constexpr std::uint64_t kBytesAtOnce = 1 << 20;
+  if (now < send_again_at_) return;
+  send_again_at_ = now + std::max<Duration>(kPatience, options_.tick * options_.election_ticks);
+  const std::uint64_t before = std::exchange(sent_before_, next_sequence_);
+  if (raft_.role() == raft::Role::leader || !may_send()) return;
+  std::uint64_t bytes = 0;
+  pending_.visit_older(before, raft_.term(), [&](std::uint64_t sequence, const std::string& sent) {
+    output_.to_peers.push_back(
+        {raft_.leader(), Forward{raft_.term(), options_.incarnation, sequence, sent}});
+    bytes += sent.size();
+    return bytes < kBytesAtOnce;
+  });
+}
+
 void Replica::receive(raft::NodeId from, std::uint64_t data_incarnation, PeerContent content,
                       Instant now) {
   if (!state_.membership().accepts(from, data_incarnation)) return;

@@ -46,6 +46,17 @@ class PendingCalls {
     return pending;
   }
 
+  // Calls visit(sequence, proposal) for those that the leader of this term was to append and that
+  // are older than `sequence`, the oldest first, until it returns false.
+  template <class Visit>
+  void visit_older(std::uint64_t sequence, raft::Term term, Visit visit) const {
+    for (auto call = calls_.begin(); call != calls_.end() && call->first < sequence; ++call) {
+      const Pending& pending = call->second;
+      if (pending.term != term || pending.proposal.empty()) continue;
+      if (!visit(call->first, pending.proposal)) return;
+    }
+  }
+
   // Those that were given to leaders of earlier terms.
   std::vector<Pending> take_before(raft::Term term) {
     std::vector<Pending> taken;

@@ -168,6 +168,7 @@ void Replica::tick(Instant now) {
   const Duration patience = options_.tick * options_.election_ticks;
   if (renewal_begun && now - *renewal_begun > patience) keeper_.restart();
   if (alarm_sequence_ != 0 && now - alarm_proposed_ > patience) alarm_sequence_ = 0;
+  send_again(now);
   hand_over_if_disk_hangs(now);
   if (raft_.role() != raft::Role::leader || draining_) return;
   if (state_.alarms().any(etcdserverpb::CORRUPT)) return;

@@ -270,6 +270,7 @@ class Replica {
   std::optional<api::Refusal> refuse_for_role(const AnyCall& call) const;
   std::optional<api::Refusal> refuse_for_load(const AnyCall& call) const;
   std::optional<api::Refusal> refuse_for_growth() const;
+  void send_again(Instant now);
   std::uint64_t size_in_use() const;
   void refuse_for_space(RequestId id, Instant now);
   bool propose_quota_alarm(bool raise, Instant now);
@@ -406,7 +407,9 @@ class Replica {
   ForwardedOnce forwarded_once_;  // in led_term_
   raft::Term led_term_ = 0;
   std::optional<Instant> campaign_at_;  // a leader is known to be gone
-  int campaigns_ = 0;                   // since then, those of others among them
+  Instant send_again_at_{};
+  std::uint64_t sent_before_ = 0;  // the sequence that was the next one then
+  int campaigns_ = 0;              // since then, those of others among them
   Instant publish_again_{};
   std::vector<LeaderMove> leader_moves_;
 
