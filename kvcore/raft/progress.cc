@@ -83,6 +83,9 @@ bool Progress::rejected(Index asked, Index hint) {
   }
   // A probe is answered for next-1, or the answer is old.
   if (next_ - 1 != asked) return false;
+  // Who refuses what had matched has lost its log, and will say so. Asked again at once it would
+  // refuse again, as fast as messages travel; so it is asked at its next sign of life.
+  if (match_ > 0 && asked == match_) return false;
   next_ = std::max(std::min(asked, hint + 1), match_ + 1);
   sent_commit_ = std::min(sent_commit_, next_ - 1);
   append_paused_ = false;

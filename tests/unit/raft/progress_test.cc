@@ -40,6 +40,18 @@ TEST(Progress, ProbeSendsOneAndWaits) {
   EXPECT_FALSE(probing.paused());
 }
 
+TEST(Progress, WhoRefusesWhatHadMatchedIsNotAskedAgainAtOnce) {
+  Progress lost = progress(10);
+  lost.accepted(9);
+  lost.become_probe();
+  lost.sent_append(1, 10);
+  EXPECT_FALSE(lost.rejected(9, 0));
+  EXPECT_TRUE(lost.paused());
+  EXPECT_EQ(lost.next(), 10U);
+  lost.resume();
+  EXPECT_FALSE(lost.paused());
+}
+
 TEST(Progress, ReplicationRunsAheadUpToTheWindow) {
   Progress replicating = progress(10);
   replicating.accepted(9);
