@@ -305,27 +305,21 @@ void Replica::list_errors(etcdserverpb::StatusResponse& response) const {
 // state is recent enough.
 void Replica::serve_read(RequestId id, const AnyCall& call, Instant now) {
   const mvcc::Store& store = state_.store();
-  std::visit(
-      Overloaded{[&](const RangeCall& c) {
-                   walk(
-                       id, c.response,
-                       [&store, c] { return mvcc::ReadWalk(store, *c.request, *c.response); }, now);
-                 },
-                 [&](const TxnCall& c) {
-                   walk(
-                       id, c.response,
-                       [&store, c] { return mvcc::ReadWalk(store, *c.request, *c.response); }, now);
-                 },
-                 [&](const HashKvCall& c) {
-                   walk(
-                       id, c.response,
-                       [&store, c] {
-                         return mvcc::HashWalk(store, c.request->revision(), *c.response);
-                       },
-                       now);
-                 },
-                 [&](const auto&) { answer(id, read(call, now)); }},
-      call);
+  const auto answer_by_walk = [&](const auto& c) {
+    walk(
+        id, c.response, [&store, c] { return mvcc::ReadWalk(store, *c.request, *c.response); },
+        now);
+  };
+  std::visit(Overloaded{[&](const RangeCall& c) { answer_by_walk(c); },
+                        [&](const TxnCall& c) { answer_by_walk(c); },
+                        [&](const HashKvCall& c) {
+                          const auto begin = [&store, c] {
+                            return mvcc::HashWalk(store, c.request->revision(), *c.response);
+                          };
+                          walk(id, c.response, begin, now);
+                        },
+                        [&](const auto&) { answer(id, read(call, now)); }},
+             call);
 }
 
 // A walk that ends in its first step, as nearly all do, never gets into the list.
