@@ -228,7 +228,8 @@ TEST_F(AlarmTest, IsRaisedByOneEntryHoweverManyAreRefused) {
   EXPECT_EQ(member_->state().applied_index(), before + 1);
 }
 
-TEST(Alarms, OfARemovedMemberStayOnlyWhereAnOperatorRaisedThem) {
+// NOSPACE of member 7 by its quota, and of member 8 by an operator.
+Alarms of_a_quota_and_an_operator() {
   Alarms alarms;
   for (const std::uint64_t member : {7, 8}) {
     AlarmChange change;
@@ -238,6 +239,11 @@ TEST(Alarms, OfARemovedMemberStayOnlyWhereAnOperatorRaisedThem) {
     change.set_by_quota(member == 7);
     alarms.apply(change, nullptr);
   }
+  return alarms;
+}
+
+TEST(Alarms, OfARemovedMemberStayOnlyWhereAnOperatorRaisedThem) {
+  Alarms alarms = of_a_quota_and_an_operator();
   ASSERT_TRUE(alarms.take_write());
   alarms.forget(7);
   alarms.forget(8);
@@ -247,15 +253,7 @@ TEST(Alarms, OfARemovedMemberStayOnlyWhereAnOperatorRaisedThem) {
 }
 
 TEST(Alarms, OfMembersThatAreReplacedStayOnlyWhereAnOperatorRaisedThem) {
-  Alarms alarms;
-  for (const std::uint64_t member : {7, 8}) {
-    AlarmChange change;
-    change.mutable_request()->set_action(AlarmRequest::ACTIVATE);
-    change.mutable_request()->set_alarm(NOSPACE);
-    change.mutable_request()->set_memberid(member);
-    change.set_by_quota(member == 7);
-    alarms.apply(change, nullptr);
-  }
+  Alarms alarms = of_a_quota_and_an_operator();
   ASSERT_TRUE(alarms.take_write());
   alarms.forget_quotas();
   EXPECT_FALSE(alarms.raised(NOSPACE, 7));
